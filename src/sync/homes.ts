@@ -222,7 +222,7 @@ export class Homes {
     const wasMember = this.#members.delete(peer);
     this.#current = scrubbed(this.#current, peer);
     if (this.#previous !== undefined) this.#previous = scrubbed(this.#previous, peer);
-    if (wasMember || this.#build !== undefined) this.#rebuild();
+    if (wasMember) this.#rebuild();
   }
 }
 
