@@ -14,8 +14,8 @@ export interface Listener {
 
 /** Parses the short form. Throws {@link AddressError}. */
 export function parseListener(text: string, defaultPort?: number): Listener {
-  const match = /^(?:(https?):\/\/)?(.*?)\/?$/.exec(text);
-  const scheme = match?.[1];
+  const match = /^(?:(https?):\/\/)?(.*?)\/?$/i.exec(text);
+  const scheme = match?.[1]?.toLowerCase();
   const standard = scheme === 'https' ? 443 : scheme === 'http' ? 80 : undefined;
   const { host, port } = parseHostPort(match?.[2] ?? text, defaultPort ?? standard);
   if (host !== '' && !/^[0-9a-fA-F.:]+$/.test(host) && host !== 'localhost') {

@@ -14,13 +14,13 @@ export interface Origin {
 
 /** Parses the short form or a URL without path. Throws {@link AddressError}. */
 export function parseOrigin(text: string): Origin {
-  const match = /^(?:(https?):\/\/)?([^/?#@]+)(\/?)$/.exec(text);
+  const match = /^(?:(https?):\/\/)?([^/?#@]+)(\/?)$/i.exec(text);
   if (match === null) {
     throw new AddressError(
       `"${text}" is not an origin: write HOST:PORT or http(s)://HOST[:PORT], without path or user`,
     );
   }
-  const tls = match[1] === 'https';
+  const tls = match[1]?.toLowerCase() === 'https';
   const standard = match[1] === undefined ? undefined : tls ? 443 : 80;
   const { host, port } = parseHostPort(match[2] ?? '', standard);
   if (host === '') throw new AddressError(`"${text}" has no host`);

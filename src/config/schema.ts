@@ -14,6 +14,17 @@ const MIB = 1_048_576;
 
 const ms = (min: number, max: number) => z.int().min(min).max(max);
 
+/** Tells the JSON Schema and the reference page of a shorter form that a value may be written in. */
+export interface Shorthand {
+  /** JSON types of the shorter form; `item` is that of the list's entries. */
+  readonly form: 'string' | 'string or array' | 'true' | 'item';
+  readonly text: string;
+}
+
+const shorthand = (form: Shorthand['form'], text: string): { shorthand: Shorthand } => ({
+  shorthand: { form, text },
+});
+
 /** A text that a parser of ours understands; the parser's error text becomes the user's. */
 function parsed<T>(parse: (text: string) => T) {
   return z.string().transform((text, context): T => {
@@ -29,11 +40,16 @@ function parsed<T>(parse: (text: string) => T) {
 
 /** `"x"` stands for `["x"]` wherever a list of one is common. */
 function oneOrMore<T extends z.ZodType>(item: T) {
-  return z.preprocess(
-    (value) => (value === undefined || Array.isArray(value) ? value : [value]),
-    z.array(item).min(1),
-  );
+  return z
+    .preprocess(
+      (value) => (value === undefined || Array.isArray(value) ? value : [value]),
+      z.array(item).min(1),
+    )
+    .meta(shorthand('item', 'one entry stands for a list of one'));
 }
+
+/** Name of a header or a cookie, RFC 9110 section 5.6.2. */
+const token = z.string().regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/);
 
 const cidr = parsed(parseCidr);
 
@@ -56,6 +72,7 @@ const listener = z
         ),
     }),
   )
+  .meta(shorthand('string', 'a text alone stands for `{at: text}`'))
   .transform(({ at, proxyProtocolFrom }): Listener => ({ ...at, proxyProtocolFrom }));
 
 const origin = z
@@ -70,6 +87,7 @@ const origin = z
         .describe('Stable name, used in logs and sticky cookies. Default: derived from the URL.'),
     }),
   )
+  .meta(shorthand('string', 'a text alone stands for `{url: text}`'))
   .transform(({ url, id }): Origin => ({ ...url, id: id ?? url.id }));
 
 const timeouts = z
@@ -111,7 +129,8 @@ const health = z
       host: z.string().optional().describe('Host header of the check. Default: the origin’s own.'),
     }),
   )
-  .describe('Active health check. A path alone is enough.');
+  .meta(shorthand('string', 'a text alone stands for `{path: text}`'))
+  .describe('Active health check.');
 
 const ejection = z
   .strictObject({
@@ -147,8 +166,12 @@ const retry = z
 const balance = z
   .union([
     z.enum(['round-robin', 'least-connections', 'hash-client']),
-    z.strictObject({ hashHeader: z.string().regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/) }),
-    z.strictObject({ hashCookie: z.string().regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/) }),
+    z.strictObject({
+      hashHeader: token.describe('The same value of this request header, the same origin.'),
+    }),
+    z.strictObject({
+      hashCookie: token.describe('The same value of this cookie, the same origin.'),
+    }),
   ])
   .describe('How an origin is chosen: in turn, fewest requests in flight, or by a hash.');
 
@@ -156,14 +179,11 @@ const sticky = z
   .preprocess(
     (value) => (value === true ? {} : value),
     z.strictObject({
-      cookie: z
-        .string()
-        .regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/)
-        .default('holdfast-origin')
-        .describe('Name of the cookie.'),
+      cookie: token.default('holdfast-origin').describe('Name of the cookie.'),
       maxAgeS: z.int().min(0).max(31_536_000).default(0).describe('0 is a session cookie.'),
     }),
   )
+  .meta(shorthand('true', '`true` stands for all defaults'))
   .describe(
     'Keeps a browser on the origin it was first given, by a cookie naming the origin’s id.',
   );
@@ -196,9 +216,10 @@ const redirect = z
     short('to'),
     z.strictObject({
       to: z.string().min(1).describe('Location; {host}, {path} and {query} are filled in.'),
-      status: z.literal([301, 302, 303, 307, 308]).default(308),
+      status: z.literal([301, 302, 303, 307, 308]).default(308).describe('Of the answer.'),
     }),
   )
+  .meta(shorthand('string', 'a text alone stands for `{to: text}`'))
   .describe('Answers with a redirect instead of asking an origin.');
 
 const route = z
@@ -221,7 +242,10 @@ const route = z
           .optional()
           .describe('Removed from the start of the path before the origin sees it.'),
         host: z
-          .union([z.enum(['preserve', 'origin']), z.strictObject({ name: z.string().min(1) })])
+          .union([
+            z.enum(['preserve', 'origin']),
+            z.strictObject({ name: z.string().min(1).describe('Sent as it is.') }),
+          ])
           .default('preserve')
           .describe('Host header sent to the origin: the client’s, the origin’s own, or a name.'),
         proxyProtocol: z
@@ -233,29 +257,35 @@ const route = z
         message: 'a route needs either "to" (origins) or "redirect"',
       }),
   )
-  .describe('Where requests go. A bare address stands for {to: address}.');
+  .meta(shorthand('string or array', 'an origin, or a list of them, stands for `{to: …}`'))
+  .describe('Where requests go.');
 
 const certificate = z.strictObject({
   cert: z.string().min(1).describe('PEM file, or PEM text: the certificate and its chain.'),
   key: z.string().min(1).describe('PEM file, or PEM text: the private key.'),
 });
 
-const site = z.preprocess(
-  (value) =>
-    typeof value === 'string' || Array.isArray(value) ? { routes: { '/*': value } } : value,
-  z.strictObject({
-    tls: oneOrMore(certificate)
-      .optional()
-      .describe('Certificates (say one RSA and one ECDSA). Needed to answer on https listeners.'),
-    redirectToHttps: z
-      .boolean()
-      .default(false)
-      .describe('Plain requests are redirected (308) to https.'),
-    routes: z
-      .record(z.string().startsWith('/'), route)
-      .describe('Keys are paths: `/exact`, `/prefix/*`, `/users/*/avatar`. The most exact wins.'),
-  }),
-);
+const site = z
+  .preprocess(
+    (value) =>
+      typeof value === 'string' || Array.isArray(value) ? { routes: { '/*': value } } : value,
+    z.strictObject({
+      tls: oneOrMore(certificate)
+        .optional()
+        .describe('Certificates (say one RSA and one ECDSA). Needed to answer on https listeners.'),
+      redirectToHttps: z
+        .boolean()
+        .default(false)
+        .describe('Plain requests are redirected (308) to https.'),
+      routes: z
+        .record(z.string().startsWith('/'), route)
+        .describe('Keys are paths: `/exact`, `/prefix/*`, `/users/*/avatar`. The most exact wins.'),
+    }),
+  )
+  .meta(
+    shorthand('string or array', 'an origin, or a list of them, stands for `{routes: {"/*": …}}`'),
+  )
+  .describe('How requests for one host name are answered.');
 
 const admin = z
   .preprocess(
@@ -322,10 +352,21 @@ export const configSchema = z.strictObject({
     .prefault({})
     .describe('How the node stops, and how long a replaced route may finish.'),
   accessLog: z
-    .union([z.enum(['stdout', 'off']), z.strictObject({ file: z.string().min(1) })])
+    .union([
+      z.enum(['stdout', 'off']),
+      z.strictObject({
+        file: z
+          .string()
+          .min(1)
+          .describe('Appended to, and opened anew by every reload (for logrotate).'),
+      }),
+    ])
     .default('stdout')
     .describe('Where a JSON line per request goes.'),
-  logLevel: z.enum(['debug', 'info', 'warn', 'error']).default('info'),
+  logLevel: z
+    .enum(['debug', 'info', 'warn', 'error'])
+    .default('info')
+    .describe('Least severity that is logged to stderr, as JSON lines.'),
   admin: admin.prefault('127.0.0.1:2019'),
   sites: z
     .record(z.string().min(1), site)
