@@ -1,0 +1,224 @@
+/** One listening address: accepts connections, reads PROXY headers, speaks TLS, and hands sockets on. */
+import { createServer, type Server, type Socket } from 'node:net';
+import { createServer as createTlsServer, type Server as TlsServer } from 'node:tls';
+import { type Cidr, cidrMatcher } from '../config/cidr.ts';
+import { formatListener, type Listener } from '../config/listener.ts';
+import { HoldfastError } from '../errors.ts';
+import type { Certificates } from './certificates.ts';
+import { ClientConnection, type Endpoint, plainAddress } from './connection.ts';
+import { parseProxyHeader } from './proxy-protocol.ts';
+import { type Refusal, rawRefusal, refusals } from './refusal.ts';
+
+/**
+ * The same everywhere, or a session ticket made at one node is silently useless at the others: the
+ * default is a hash of the process's arguments.
+ */
+const sessionIdContext = 'holdfast';
+
+export interface ListenerOptions {
+  readonly listener: Listener;
+  /** Asked at every handshake, so that certificates can be replaced. */
+  readonly certificates: () => Certificates;
+  /** 48 bytes that seal TLS session tickets, the same on every worker and node that may resume them. */
+  readonly ticketKeys: Buffer<ArrayBuffer>;
+  readonly isTrusted: (address: string) => boolean;
+  readonly headMs: () => number;
+  /** A new connection asks for a place; gives the refusal that it gets instead. */
+  readonly admit: (address: string) => Refusal | undefined;
+  /** A connection that was admitted has closed. */
+  readonly left: (connection: ClientConnection, socket: Socket) => void;
+  /** A connection ready to speak HTTP. */
+  readonly ready: (socket: Socket, connection: ClientConnection) => void;
+  /** A connection that got no further. */
+  readonly refused: (connection: ClientConnection, refusal: Refusal, detail: string) => void;
+}
+
+/** An address cannot be listened on. `ERR_LISTEN`. */
+export class ListenError extends HoldfastError {}
+
+export class EdgeListener {
+  readonly options: ListenerOptions;
+  /** Its identity over reloads. */
+  readonly name: string;
+  readonly #server: Server;
+  readonly #tls: TlsServer | undefined;
+  /** Connections in their handshake, by the peer's address and port. */
+  readonly #handshakes = new Map<string, ClientConnection>();
+  #speaksProxy: (address: string) => boolean;
+
+  constructor(options: ListenerOptions) {
+    this.options = options;
+    this.name = formatListener(options.listener);
+    this.#speaksProxy = cidrMatcher(options.listener.proxyProtocolFrom);
+    this.#server = createServer(
+      { allowHalfOpen: true, noDelay: true, keepAlive: true, keepAliveInitialDelay: 60_000 },
+      (socket) => this.#accept(socket),
+    );
+    if (options.listener.tls) this.#tls = this.#makeTls();
+  }
+
+  /** Replaces the peers that must speak PROXY protocol, for connections to come. */
+  set proxyProtocolFrom(cidrs: readonly Cidr[]) {
+    this.#speaksProxy = cidrMatcher(cidrs);
+  }
+
+  /** The port in use; differs from the configured one when that is 0. */
+  get port(): number {
+    const address = this.#server.address();
+    return address !== null && typeof address === 'object' ? address.port : 0;
+  }
+
+  /** Rejects with {@link ListenError}. */
+  async listen(): Promise<void> {
+    const { host, port } = this.options.listener;
+    await new Promise<void>((resolve, reject) => {
+      const failed = (error: NodeJS.ErrnoException) => reject(this.#listenError(error));
+      this.#server.once('error', failed);
+      this.#server.listen({ port, ...(host === '' ? {} : { host }), backlog: 4_096 }, () => {
+        this.#server.off('error', failed);
+        // Running out of descriptors must not end the process: the kernel's queue holds the rest.
+        this.#server.on('error', () => undefined);
+        resolve();
+      });
+    });
+  }
+
+  /** Takes the certificate for clients that name no server anew; the others are asked for each time. */
+  renewCertificates(): void {
+    const { certificates, ticketKeys } = this.options;
+    this.#tls?.setSecureContext({
+      ...certificates().fallback,
+      ticketKeys,
+      sessionIdContext,
+      minVersion: 'TLSv1.2',
+    });
+  }
+
+  /** Stops accepting; open connections go on. */
+  close(): void {
+    this.#server.close();
+  }
+
+  #listenError(error: NodeJS.ErrnoException): ListenError {
+    const { host } = this.options.listener;
+    const mends: Record<string, string> = {
+      EADDRINUSE: 'another process listens there: stop it or choose another port',
+      EACCES: 'ports below 1024 need root or CAP_NET_BIND_SERVICE',
+      EADDRNOTAVAIL: `the address ${host} is not on this machine: add it (ip address add) or correct it`,
+      EAFNOSUPPORT: 'this machine has no IPv6',
+    };
+    const mend = mends[error.code ?? ''] ?? error.message;
+    return new ListenError(`cannot listen on ${this.name}: ${mend}`, {
+      code: 'ERR_LISTEN',
+      source: 'usage',
+      retryable: error.code === 'EADDRINUSE',
+      cause: error,
+    });
+  }
+
+  #accept(socket: Socket): void {
+    socket.on('error', ignore);
+    const peer = { address: plainAddress(socket.remoteAddress), port: socket.remotePort ?? 0 };
+    if (peer.address === '') {
+      socket.destroy(); // It was gone before it was accepted.
+      return;
+    }
+    const local = { address: plainAddress(socket.localAddress), port: socket.localPort ?? 0 };
+    if (this.#speaksProxy(peer.address)) this.#readProxyHeader(socket, peer, local);
+    else this.#admit(socket, peer, peer, local);
+  }
+
+  /** The header must come whole and first; nothing else is believed to be from its sender. */
+  #readProxyHeader(socket: Socket, peer: Endpoint, local: Endpoint): void {
+    let seen: Buffer = Buffer.alloc(0);
+    const timer = setTimeout(() => socket.destroy(), this.options.headMs());
+    const done = () => {
+      clearTimeout(timer);
+      socket.off('data', onData);
+      socket.off('close', done);
+    };
+    const onData = (chunk: Buffer) => {
+      seen = seen.length === 0 ? chunk : Buffer.concat([seen, chunk]);
+      const header = parseProxyHeader(seen);
+      if (header.state === 'incomplete') return;
+      done();
+      if (header.state === 'invalid') {
+        const connection = this.#connection(peer, peer, local);
+        this.options.refused(connection, refusals.proxyHeader, header.reason);
+        socket.destroy();
+        return;
+      }
+      socket.pause();
+      if (seen.length > header.bytes) socket.unshift(seen.subarray(header.bytes));
+      this.#admit(socket, peer, header.source ?? peer, header.destination ?? local);
+    };
+    socket.on('close', done);
+    socket.on('data', onData);
+  }
+
+  #connection(peer: Endpoint, source: Endpoint, destination: Endpoint): ClientConnection {
+    return new ClientConnection({
+      peer,
+      source,
+      destination,
+      tls: this.#tls !== undefined,
+      trusted: this.options.isTrusted(source.address),
+    });
+  }
+
+  #admit(socket: Socket, peer: Endpoint, source: Endpoint, destination: Endpoint): void {
+    const connection = this.#connection(peer, source, destination);
+    const refusal = this.options.admit(source.address);
+    if (refusal !== undefined) {
+      this.options.refused(connection, refusal, '');
+      // In the middle of a TLS handshake there is no way to say why.
+      if (this.#tls === undefined) socket.end(rawRefusal(refusal), () => socket.destroy());
+      else socket.destroy();
+      return;
+    }
+    connection.closers.push(() => this.options.left(connection, socket));
+    socket.once('close', () => connection.closed());
+    if (this.#tls === undefined) {
+      connection.attach(socket);
+      this.options.ready(socket, connection);
+      return;
+    }
+    const key = `${socket.remoteAddress}:${socket.remotePort}`;
+    this.#handshakes.set(key, connection);
+    socket.once('close', () => this.#handshakes.delete(key));
+    this.#tls.emit('connection', socket);
+  }
+
+  #makeTls(): TlsServer {
+    const { certificates, ticketKeys, headMs } = this.options;
+    const server = createTlsServer({
+      ...certificates().fallback,
+      allowHalfOpen: true,
+      ALPNProtocols: ['http/1.1'],
+      handshakeTimeout: headMs(),
+      minVersion: 'TLSv1.2',
+      ticketKeys,
+      sessionIdContext,
+      SNICallback: (servername, callback) => {
+        const context = certificates().select(servername);
+        if (context === undefined) callback(new Error(`no certificate for ${servername}`));
+        else callback(null, context);
+      },
+    });
+    server.on('secureConnection', (socket) => {
+      const key = `${socket.remoteAddress}:${socket.remotePort}`;
+      const connection = this.#handshakes.get(key);
+      this.#handshakes.delete(key);
+      if (connection === undefined) {
+        socket.destroy();
+        return;
+      }
+      socket.on('error', ignore);
+      connection.attach(socket);
+      this.options.ready(socket, connection);
+    });
+    return server;
+  }
+}
+
+function ignore(): void {}
