@@ -1,7 +1,7 @@
 /** A bounded queue, first in first out, whose entries give up at a deadline. A core. */
 
 /** A place in a {@link WaitQueue}, to leave it early. */
-export interface WaitHandle<T> {
+export interface WaitHandle<T = unknown> {
   readonly item: T;
   readonly deadlineMs: number;
 }
@@ -63,7 +63,7 @@ export class WaitQueue<T> {
   }
 
   /** Leaves early, in constant time. False when it had left already. */
-  remove(handle: WaitHandle<T>): boolean {
+  remove(handle: WaitHandle): boolean {
     if (!(handle instanceof Entry) || handle.owner !== this) return false;
     this.#unlink(handle);
     return true;
