@@ -68,6 +68,7 @@ test('one doubling is forgiven for each time as long as the last ejection in goo
   const lengthAfter = (quietMs: number, answers: boolean): number => {
     const origins = originsOf(2);
     const ejection = new Ejection(CONFIG);
+    ejection.succeeded(origins[0]!);
     failTimes(ejection, origins, 3, 0);
     failTimes(ejection, origins, 1, 1_000);
     failTimes(ejection, origins, 1, 3_000);
