@@ -36,8 +36,8 @@ export class ClientConnection {
   readonly trusted: boolean;
   #forwardedHost: string | undefined;
   #forwarded = '';
-  /** The connection carries a WebSocket now. */
-  tunnelled = false;
+  /** What HTTP is spoken on. Undefined before, and again once a tunnel has taken it over. */
+  socket: Socket | undefined;
   /** Run when the connection closes; used by what lives exactly as long as the connection. */
   readonly closers: (() => void)[] = [];
 
@@ -57,6 +57,7 @@ export class ClientConnection {
 
   attach(socket: Socket): void {
     socket[connectionOf] = this;
+    this.socket = socket;
   }
 
   static of(socket: Socket): ClientConnection {

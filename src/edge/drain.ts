@@ -1,5 +1,6 @@
 /** Leaving service step by step. A core: time is handed in, what it closes is handed in. */
 import type { Config } from '../config/schema.ts';
+import type { ClientConnection } from './connection.ts';
 import type { Forwarding } from './forward.ts';
 import type { Tunnel } from './tunnel.ts';
 
@@ -11,11 +12,7 @@ export interface Draining {
     readonly active: ReadonlySet<Forwarding>;
     readonly tunnels: ReadonlySet<Tunnel>;
   };
-  /** What is connected, with whatever closes it. */
-  readonly connections: ReadonlyMap<
-    { readonly exchanges: readonly unknown[]; readonly tunnelled: boolean },
-    { destroy(): unknown; end(): unknown }
-  >;
+  readonly connections: ReadonlySet<ClientConnection>;
   /** Closes keep-alive connections that wait for their next request. */
   readonly closeIdle: () => void;
 }
@@ -48,8 +45,8 @@ export class Drain {
     const elapsedMs = nowMs - this.#beganMs;
     closeIdle();
     if (elapsedMs >= SILENT_MS) {
-      for (const [connection, socket] of connections) {
-        if (connection.exchanges.length === 0 && !connection.tunnelled) socket.end();
+      for (const connection of connections) {
+        if (connection.exchanges.length === 0) connection.socket?.end();
       }
     }
     this.#askTunnels(elapsedMs, nowMs);
@@ -57,7 +54,7 @@ export class Drain {
       const cut = connections.size;
       for (const tunnel of gateway.tunnels) tunnel.cut();
       for (const forwarding of gateway.active) forwarding.cut();
-      for (const socket of [...connections.values()]) socket.destroy();
+      for (const connection of [...connections]) connection.socket?.destroy();
       this.#end(cut);
     } else if (connections.size === 0) {
       this.#end(0);

@@ -1,6 +1,5 @@
 /** The edge: listens, terminates HTTP and WebSocket traffic, and carries it to origins. */
 import { randomBytes } from 'node:crypto';
-import type { Socket } from 'node:net';
 import { hostname } from 'node:os';
 import type { Logger } from 'pino';
 import type { Registry } from 'prom-client';
@@ -53,7 +52,7 @@ export class Edge {
   readonly #gateway: Gateway;
   readonly #ticketKeys: Buffer<ArrayBuffer>;
   readonly #listeners = new Map<string, EdgeListener>();
-  readonly #connections = new Map<ClientConnection, Socket>();
+  readonly #connections = new Set<ClientConnection>();
   /** The newest is in use; older ones serve connections that they accepted. */
   #fronts: HttpFront[] = [];
   #config: Config;
@@ -150,7 +149,7 @@ export class Edge {
   /** Closes everything now. */
   cut(): void {
     this.#closeListenersExcept([]);
-    for (const socket of this.#connections.values()) socket.destroy();
+    for (const connection of this.#connections) connection.socket?.destroy();
     for (const tunnel of this.#gateway.tunnels) tunnel.cut();
     this.#stop();
   }
@@ -224,7 +223,7 @@ export class Edge {
         this.#connections.delete(connection);
       },
       ready: (socket, connection) => {
-        this.#connections.set(connection, socket);
+        this.#connections.add(connection);
         (this.#fronts.at(-1) as HttpFront).accept(socket);
       },
       refused: (connection, refusal, detail) => this.#refused(connection, refusal, detail),

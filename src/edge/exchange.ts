@@ -130,8 +130,9 @@ export class Exchange {
   }
 
   /** Completes the answer. */
-  end(body?: string | Buffer): void {
-    this.response.end(body, this.#onFinish);
+  end(body?: string, encoding: BufferEncoding = 'utf8'): void {
+    if (body === undefined) this.response.end(this.#onFinish);
+    else this.response.end(body, encoding, this.#onFinish);
   }
 
   /** Breaks the connection, so that the client cannot take what it has for the whole. */
@@ -152,6 +153,7 @@ export class Exchange {
   detach(): Socket {
     const socket = this.request.socket;
     this.response.detachSocket(socket);
+    this.connection.socket = undefined;
     this.#leave();
     this.#sink = undefined;
     return socket;

@@ -174,7 +174,6 @@ export class Gateway {
     const { exchange, route, originSocket } = upgrade;
     const early = (originSocket.read() as Buffer | null) ?? Buffer.alloc(0);
     const client = exchange.detach();
-    exchange.connection.tunnelled = true;
     const tunnel = new Tunnel({
       client,
       origin: originSocket,

@@ -26,7 +26,7 @@ export interface ListenerOptions {
   /** A new connection asks for a place; gives the refusal that it gets instead. */
   readonly admit: (address: string) => Refusal | undefined;
   /** A connection that was admitted has closed. */
-  readonly left: (connection: ClientConnection, socket: Socket) => void;
+  readonly left: (connection: ClientConnection) => void;
   /** A connection ready to speak HTTP. */
   readonly ready: (socket: Socket, connection: ClientConnection) => void;
   /** A connection that got no further. */
@@ -176,7 +176,7 @@ export class EdgeListener {
       else socket.destroy();
       return;
     }
-    connection.closers.push(() => this.options.left(connection, socket));
+    connection.closers.push(() => this.options.left(connection));
     socket.once('close', () => connection.closed());
     if (this.#tls === undefined) {
       connection.attach(socket);

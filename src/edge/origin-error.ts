@@ -10,6 +10,11 @@ export interface OriginFault {
   readonly detail: string;
 }
 
+/** The origin did not answer within `timeouts.headersMs`. */
+export class OriginTimeout extends Error {
+  readonly code = 'ERR_ORIGIN_TIMEOUT';
+}
+
 /**
  * @param error as undici or node gives it.
  * @param sent whether the request had begun to be written to the origin.
@@ -25,8 +30,7 @@ export function originFault(error: Error, sent: boolean): OriginFault {
     case 'UND_ERR_CONNECT_TIMEOUT':
     case 'ETIMEDOUT':
       return { refusal: refusals.originConnectTimeout, blames: true, detail };
-    case 'UND_ERR_HEADERS_TIMEOUT':
-    case 'UND_ERR_BODY_TIMEOUT':
+    case 'ERR_ORIGIN_TIMEOUT':
       return { refusal: refusals.originSlow, blames: true, detail };
     case 'UND_ERR_INVALID_ARG':
     case 'UND_ERR_NOT_SUPPORTED':

@@ -151,6 +151,19 @@ export const refusals = {
     text: 'the origin took too long to answer',
     limit: 'timeouts.headersMs',
   },
+  originStalled: {
+    status: 504,
+    code: 'ERR_ORIGIN_STALLED',
+    text: 'the origin stopped in the middle of its answer',
+    limit: 'timeouts.bodyIdleMs',
+  },
+  slowReader: {
+    status: 408,
+    code: 'ERR_READ_TIMEOUT',
+    text: 'the client stopped reading the answer',
+    limit: 'timeouts.bodyIdleMs',
+    closes: true,
+  },
   totalTime: {
     status: 504,
     code: 'ERR_TOTAL_TIMEOUT',
