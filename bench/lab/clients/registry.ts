@@ -1,0 +1,13 @@
+import type { ClientDriver } from './client.ts';
+import { downloads } from './download.ts';
+import type { SessionKind } from './event.ts';
+import { events, websockets } from './stream.ts';
+import { uploads } from './upload.ts';
+
+/** The driver of every kind of session. */
+export const clientDrivers: Readonly<Record<SessionKind, ClientDriver>> = {
+  download: downloads,
+  upload: uploads,
+  websocket: websockets,
+  sse: events,
+};

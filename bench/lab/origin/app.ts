@@ -1,0 +1,82 @@
+/**
+ * The lab's origin for everything that is not a file. A program of its own, run in the origin's
+ * namespace:
+ *
+ * - `PUT /upload/NAME` answers `{bytes, sha256}` of what it got.
+ * - `GET /events?stream=S&count=N&everyMs=M&bytes=B` sends N server-sent events, numbered.
+ * - `/ws` echoes every WebSocket message.
+ * - `GET /health` answers 200.
+ *
+ * Usage: `node app.ts PORT`. Listens on every address of its namespace.
+ */
+import { createHash } from 'node:crypto';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { WebSocketServer } from 'ws';
+import { message } from './payload.ts';
+
+const MESSAGE_BYTES_MAX = 1_048_576;
+
+/** A whole number from the query, within bounds. */
+function number(query: URLSearchParams, name: string, fallback: number, max: number): number {
+  const value = Number(query.get(name) ?? fallback);
+  return Number.isInteger(value) && value >= 1 && value <= max ? value : fallback;
+}
+
+async function upload(request: IncomingMessage, response: ServerResponse): Promise<void> {
+  const hash = createHash('sha256');
+  let bytes = 0;
+  for await (const chunk of request as AsyncIterable<Buffer>) {
+    hash.update(chunk);
+    bytes += chunk.length;
+  }
+  response.setHeader('content-type', 'application/json');
+  response.end(JSON.stringify({ bytes, sha256: hash.digest('hex') }));
+}
+
+function events(query: URLSearchParams, response: ServerResponse): void {
+  const stream = (query.get('stream') ?? 'sse').slice(0, 64);
+  const count = number(query, 'count', 100, 10_000_000);
+  const everyMs = number(query, 'everyMs', 20, 60_000);
+  const bytes = number(query, 'bytes', 64, 65_536);
+  response.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-store' });
+  const startMs = performance.now();
+  let sent = 0;
+  // A late timer sends what is due, so that the stream's length is known beforehand.
+  const send = () => {
+    const due = Math.min(count, Math.floor((performance.now() - startMs) / everyMs) + 1);
+    while (sent < due && !response.writableNeedDrain) {
+      response.write(`id: ${sent}\ndata: ${message(stream, sent, bytes)}\n\n`);
+      sent += 1;
+    }
+    if (sent === count) response.end();
+  };
+  const timer = setInterval(send, everyMs);
+  response.on('close', () => clearInterval(timer));
+  send();
+}
+
+const server = createServer((request, response) => {
+  const url = new URL(request.url ?? '/', 'http://origin.invalid');
+  if (url.pathname.startsWith('/upload/')) {
+    // A client that leaves in the middle is a normal event here.
+    upload(request, response).catch(() => response.destroy());
+  } else if (url.pathname === '/events') {
+    events(url.searchParams, response);
+  } else if (url.pathname === '/health') {
+    response.end('ok\n');
+  } else {
+    response.writeHead(404).end();
+  }
+});
+server.keepAliveTimeout = 120_000;
+server.requestTimeout = 0;
+
+const sockets = new WebSocketServer({ server, path: '/ws', maxPayload: MESSAGE_BYTES_MAX });
+sockets.on('connection', (socket) => {
+  socket.on('message', (data, isBinary) => socket.send(data, { binary: isBinary }));
+  socket.on('error', () => socket.terminate());
+});
+
+const port = Number(process.argv[2]);
+server.listen(port, '::', () => process.stdout.write(`listening on port ${port}\n`));
+process.on('SIGTERM', () => process.exit(0));

@@ -1,0 +1,118 @@
+/** Results as tables for people. Pure. */
+import { SESSION_KINDS, type SessionKind } from '../clients/event.ts';
+import type { Distribution } from '../measure/gaps.ts';
+import type { LabResult, SessionCounts } from '../measure/result.ts';
+import { fit, milliseconds, right } from './text.ts';
+
+/** What people call the kinds of sessions. */
+export const KIND_TITLES: Readonly<Record<SessionKind, string>> = {
+  download: 'downloads (curl)',
+  upload: 'uploads (curl)',
+  websocket: 'WebSocket echoes',
+  sse: 'event streams (SSE)',
+};
+
+const LABEL_WIDTH = 24;
+const COUNT_WIDTH = 10;
+
+const gaps = ({ p50, p99, max }: Distribution): string =>
+  `p50 ${milliseconds(p50)}  p99 ${milliseconds(p99)}  max ${milliseconds(max)}`;
+
+const listed = (counts: Readonly<Record<string, number>>): string =>
+  Object.entries(counts)
+    .filter(([, count]) => count > 0)
+    .map(([name, count]) => `${name} ${count}`)
+    .join(', ') || 'none';
+
+/** One result in full; fits 80 columns. */
+export function resultTable(result: LabResult): string[] {
+  const row = (label: string, counts: SessionCounts) =>
+    `  ${fit(label, LABEL_WIDTH)}${[
+      counts.started,
+      counts.survived,
+      counts.reset,
+      counts.stalled,
+      counts.corrupt,
+    ]
+      .map((count) => right(String(count), COUNT_WIDTH))
+      .join('')}`;
+  const line = (label: string, text: string) => `  ${fit(label, LABEL_WIDTH)}  ${text}`;
+  const { flipEvents, kinds } = result;
+  return [
+    `${result.scenario} · server ${result.server} · healing ${result.healing} · IPv${result.family} · ${result.pops} PoPs · seed ${result.seed}`,
+    '',
+    `  ${fit('', LABEL_WIDTH)}${['started', 'survived', 'reset', 'stalled', 'corrupt']
+      .map((title) => right(title, COUNT_WIDTH))
+      .join('')}`,
+    ...SESSION_KINDS.flatMap((kind) => {
+      const counts = kinds[kind];
+      return counts === undefined ? [] : [row(KIND_TITLES[kind], counts)];
+    }),
+    row('all sessions', result.sessions),
+    '',
+    ...(flipEvents.length === 0
+      ? [line('route', 'did not move')]
+      : [line('route moved', routeMoves(result))]),
+    ...(flipEvents.length === 0 ? [] : [line('echo gap at flip, ms', gaps(result.gapMs))]),
+    line('echo gap before, ms', gaps(result.baselineGapMs)),
+    line('TCP retransmits', listed(result.retransmitsByNode)),
+    line('RSTs sent by PoPs', listed(result.resetsSent)),
+    line('relayed packets', String(result.relayedPackets)),
+    ...Object.values(result.examples).map((text) => line('for example', text)),
+  ];
+}
+
+function routeMoves({ flipEvents, flipMethod }: LabResult): string {
+  const slowest = Math.max(...flipEvents.map((flip) => flip.convergenceMs));
+  const [first] = flipEvents;
+  const took = `${milliseconds(slowest)} ms (${flipMethod})`;
+  return flipEvents.length === 1
+    ? `${first?.from} → ${first?.to} in ${took}`
+    : `${flipEvents.length} times, slowest ${took}`;
+}
+
+/** A result with the heading under which it stands. */
+export interface Column {
+  /** Two short lines. */
+  readonly title: readonly [string, string];
+  readonly result: LabResult;
+}
+
+/** Results side by side; three columns fit 80 characters. */
+export function comparisonTable(columns: readonly Column[]): string[] {
+  const width = Math.min(20, Math.max(14, Math.floor((78 - LABEL_WIDTH) / columns.length)));
+  const row = (label: string, cell: (result: LabResult) => string) =>
+    `  ${fit(label, LABEL_WIDTH)}${columns.map((c) => right(cell(c.result), width)).join('')}`;
+  const head = (line: 0 | 1) =>
+    `  ${fit('', LABEL_WIDTH)}${columns.map((c) => right(c.title[line], width)).join('')}`;
+  const share = ({ survived, started }: SessionCounts) => `${survived} of ${started}`;
+  const kinds = SESSION_KINDS.filter((kind) => columns.some((c) => c.result.kinds[kind]));
+  const heading = [head(0), head(1)];
+  const ruler = `  ${'─'.repeat(LABEL_WIDTH + width * columns.length)}`;
+  return [
+    ...heading,
+    ruler,
+    ...kinds.map((kind) =>
+      row(KIND_TITLES[kind], ({ kinds: all }) => {
+        const counts = all[kind];
+        return counts === undefined ? '–' : share(counts);
+      }),
+    ),
+    row('all that survived', (r) => share(r.sessions)),
+    ruler,
+    row('reset', (r) => String(r.sessions.reset)),
+    row('stalled', (r) => String(r.sessions.stalled)),
+    row('corrupt', (r) => String(r.sessions.corrupt)),
+    row('route moved in, ms', (r) => milliseconds(r.flipEvents[0]?.convergenceMs ?? null)),
+    row('echo gap before, p99 ms', (r) => milliseconds(r.baselineGapMs.p99)),
+    row('echo gap at flip, p99', (r) => milliseconds(survivorsGap(r)?.p99 ?? null)),
+    row('echo gap at flip, max', (r) => milliseconds(survivorsGap(r)?.max ?? null)),
+    row('TCP retransmits', (r) => String(r.retransmits)),
+    row('relayed packets', (r) => String(r.relayedPackets)),
+  ];
+}
+
+/** A gap says something only about streams that came through. */
+function survivorsGap(result: LabResult): Distribution | undefined {
+  return (result.kinds.websocket?.survived ?? 0) > 0 ? result.gapMs : undefined;
+}

@@ -1,0 +1,331 @@
+/** `holdfast lab`: anycast on one machine, and what a route change does to real sessions there. */
+import { spawn } from 'node:child_process';
+import { writeFile } from 'node:fs/promises';
+import { constants } from 'node:os';
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import { type ClientMix, SESSION_KINDS } from '../../bench/lab/clients/event.ts';
+import { insideNamespace } from '../../bench/lab/daemons.ts';
+import { LabError } from '../../bench/lab/errors.ts';
+import { type HealingMode, healingNamed } from '../../bench/lab/healing/healing.ts';
+import { Interrupted, interruptible } from '../../bench/lab/interruption.ts';
+import { Lab } from '../../bench/lab/lab.ts';
+import { complaints, type LabResult } from '../../bench/lab/measure/result.ts';
+import { livingRunner, type StoredLab, storedLabs } from '../../bench/lab/record.ts';
+import { openConsole } from '../../bench/lab/report/console.ts';
+import { resultTable } from '../../bench/lab/report/table.ts';
+import { LAB_PROGRAMS, requirePrograms, requireRoot } from '../../bench/lab/requirements.ts';
+import type { FlipMethod } from '../../bench/lab/route/control.ts';
+import { runScenario } from '../../bench/lab/run.ts';
+import { scenarioNamed, scenarios } from '../../bench/lab/scenarios/registry.ts';
+import { shortestDurationMs } from '../../bench/lab/scenarios/scenario.ts';
+import { serverNamed, servers } from '../../bench/lab/servers/registry.ts';
+import { removeLab, stopRunner } from '../../bench/lab/teardown.ts';
+import { type Family, POPS_MAX } from '../../bench/lab/topology.ts';
+import { withLab } from '../../bench/lab/with-lab.ts';
+import { HoldfastError } from '../errors.ts';
+
+/** A whole number within bounds, for commander. */
+function whole(min: number, max: number) {
+  return (text: string): number => {
+    const value = Number(text);
+    if (Number.isInteger(value) && value >= min && value <= max) return value;
+    throw new InvalidArgumentError(`It must be a whole number from ${min} to ${max}.`);
+  };
+}
+
+/** Milliseconds from `8`, `8s`, `500ms` or `2m`. */
+export function parseDuration(text: string): number {
+  const match = /^(\d+(?:\.\d+)?)(ms|s|m)?$/.exec(text);
+  const unitMs = { ms: 1, s: 1_000, m: 60_000 }[match?.[2] ?? 's'] ?? 1_000;
+  const ms = Math.round(Number(match?.[1]) * unitMs);
+  if (Number.isFinite(ms) && ms > 0 && ms <= 3_600_000) return ms;
+  throw new InvalidArgumentError('It must be a time up to an hour, such as 8s, 500ms or 2m.');
+}
+
+export const serverOption = () =>
+  new Option('--server <name>', 'server under test on every PoP')
+    .choices(servers.map((server) => server.name))
+    .default(servers[0]!.name);
+export const familyOption = () =>
+  new Option('--family <version>', 'IP version of clients and origins')
+    .choices(['4', '6'])
+    .default('4');
+export const popsOption = () =>
+  new Option('--pops <n>', 'number of PoPs').argParser(whole(2, POPS_MAX)).default(3);
+const idOption = () => new Option('--id <id>', 'the lab, as "lab list" names it');
+
+/**
+ * Runs an action of the lab; an error becomes one clear line and the exit code: 1 when the lab
+ * failed, 2 for a wrong call, 128 + n after signal n.
+ */
+export async function labAction(work: () => Promise<number | undefined>): Promise<void> {
+  try {
+    process.exitCode = (await work()) ?? 0;
+  } catch (error) {
+    if (!(error instanceof HoldfastError)) throw error;
+    process.stderr.write(`holdfast: ${error.message}\n`);
+    if (error instanceof Interrupted) process.exitCode = error.exitCode;
+    else process.exitCode = error.source === 'usage' ? 2 : 1;
+  }
+}
+
+interface RunFlags {
+  server: string;
+  family: string;
+  pops: number;
+  healing: HealingMode;
+  flip: FlipMethod;
+  seed: number;
+  duration?: number;
+  json?: string;
+  downloads?: number;
+  uploads?: number;
+  websockets?: number;
+  sse?: number;
+}
+
+/** Adds `holdfast lab` and its verbs. */
+export function registerLab(program: Command): void {
+  const lab = program
+    .command('lab')
+    .description('real BGP, real clients, network namespaces: watch what a route change does');
+
+  lab
+    .command('run')
+    .description('build a lab, run a scenario, print the result, remove the lab')
+    .argument('<scenario>', scenarios.map((scenario) => scenario.name).join(', '))
+    .addOption(serverOption())
+    .addOption(familyOption())
+    .addOption(popsOption())
+    .addOption(
+      new Option('--healing <mode>', 'sessions healed or not')
+        .choices(['on', 'off'])
+        .default('off'),
+    )
+    .addOption(
+      new Option('--flip <how>', 'the route moves by BGP, or at once in the router')
+        .choices(['bgp', 'route'])
+        .default('bgp'),
+    )
+    .option('--seed <n>', 'seed of all contents', whole(0, 2 ** 31 - 1), 1)
+    .option('--duration <time>', 'length of the run (default: the scenario’s own)', parseDuration)
+    .option('--downloads <n>', 'curl downloads', whole(0, 1_000))
+    .option('--uploads <n>', 'curl uploads', whole(0, 1_000))
+    .option('--websockets <n>', 'WebSocket echo streams', whole(0, 1_000))
+    .option('--sse <n>', 'server-sent-event streams', whole(0, 1_000))
+    .option('--json <file>', 'also write the result as JSON; - for standard output')
+    .action((name: string, flags: RunFlags) => labAction(() => run(name, flags)));
+
+  lab
+    .command('up')
+    .description('build a lab and leave it running')
+    .addOption(serverOption())
+    .addOption(familyOption())
+    .addOption(popsOption())
+    .action((flags: RunFlags) => labAction(() => up(flags)));
+
+  lab
+    .command('down')
+    .description('remove labs: those left behind, or the ones named')
+    .addOption(idOption())
+    .option('--all', 'also labs that a running command uses')
+    .action((flags: { id?: string; all?: boolean }) => labAction(() => down(flags)));
+
+  lab
+    .command('shell')
+    .description('a shell, or one command, inside a node of a lab')
+    .argument('[node]', 'client-1, router, pop-a …', 'client-1')
+    .argument('[command...]', 'instead of a shell; write -- before it')
+    .addOption(idOption())
+    .action((node: string, command: string[], flags: { id?: string }) =>
+      labAction(() => shell(node, command, flags.id)),
+    );
+
+  lab
+    .command('list')
+    .description('labs on this machine, scenarios, servers')
+    .action(() => labAction(list));
+}
+
+async function prepare(command: string, serverName: string): Promise<void> {
+  requireRoot(`holdfast lab ${command}`);
+  await requirePrograms([...LAB_PROGRAMS, ...serverNamed(serverName).programs]);
+}
+
+function clientMix(flags: RunFlags, standard: ClientMix): ClientMix {
+  const mix: ClientMix = {
+    download: flags.downloads ?? standard.download,
+    upload: flags.uploads ?? standard.upload,
+    websocket: flags.websockets ?? standard.websocket,
+    sse: flags.sse ?? standard.sse,
+  };
+  if (SESSION_KINDS.every((kind) => mix[kind] === 0)) {
+    throw new LabError('there must be at least one session', 'ERR_LAB_USAGE');
+  }
+  return mix;
+}
+
+async function run(name: string, flags: RunFlags): Promise<number> {
+  const scenario = scenarioNamed(name);
+  const healing = healingNamed(flags.healing);
+  const clients = clientMix(flags, scenario.clients);
+  const durationMs = flags.duration ?? scenario.durationMs;
+  const shortestMs = shortestDurationMs(scenario);
+  if (durationMs < shortestMs) {
+    throw new LabError(`${name} needs at least --duration ${shortestMs}ms`, 'ERR_LAB_USAGE');
+  }
+  await prepare(`run ${name}`, flags.server);
+  const title = `${name} · healing ${flags.healing} · server ${flags.server} · IPv${flags.family}`;
+  const screen = openConsole(title);
+  const result = await interruptible(async (signal): Promise<LabResult> => {
+    const options = {
+      server: serverNamed(flags.server),
+      family: Number(flags.family) as Family,
+      pops: flags.pops,
+      progress: screen,
+      signal,
+    };
+    const { flip, seed } = flags;
+    return await withLab(options, (lab) =>
+      runScenario(lab, {
+        scenario,
+        healing,
+        flip,
+        seed,
+        durationMs,
+        clients,
+        observer: screen,
+        signal,
+      }),
+    );
+  }).finally(() => screen.close());
+  await publish(result, flags.json);
+  const wrong = complaints(result, scenario.survive);
+  for (const text of wrong) process.stderr.write(`holdfast: ${text}\n`);
+  return wrong.length === 0 ? 0 : 1;
+}
+
+/** The table for people, JSON for programs; both never share a stream. */
+async function publish(result: LabResult, json: string | undefined): Promise<void> {
+  const text = `${JSON.stringify(result, null, 2)}\n`;
+  const table = `\n${resultTable(result).join('\n')}\n`;
+  (json === '-' ? process.stderr : process.stdout).write(table);
+  if (json === '-') process.stdout.write(text);
+  else if (json !== undefined) await writeFile(json, text);
+}
+
+async function up(flags: RunFlags): Promise<number> {
+  await prepare('up', flags.server);
+  const screen = openConsole(`lab · server ${flags.server} · IPv${flags.family}`);
+  const lab = await interruptible((signal) =>
+    Lab.up({
+      server: serverNamed(flags.server),
+      family: Number(flags.family) as Family,
+      pops: flags.pops,
+      progress: screen,
+      keep: true,
+      signal,
+    }),
+  ).finally(() => screen.close());
+  const shell = `holdfast lab shell --id ${lab.id}`;
+  process.stdout.write(`Lab ${lab.id} is up: ${lab.topology.pops.length} PoPs serve ${lab.baseUrl}
+  ${shell} client-1 -- curl ${lab.baseUrl}/health
+  ${shell} router -- ip route get ${lab.topology.vip[lab.options.family]}
+  ${shell} pop-a -- birdc -s ${lab.directory('pop-a')}/bird.ctl disable vip${lab.options.family}
+  holdfast lab down --id ${lab.id}
+`);
+  return 0;
+}
+
+async function findLab(id: string | undefined): Promise<StoredLab> {
+  const labs = await storedLabs();
+  const known = labs.map((lab) => lab.record.id).join(', ') || 'none';
+  if (id === undefined) {
+    const [only] = labs;
+    if (only !== undefined && labs.length === 1) return only;
+    const hint = labs.length === 0 ? 'make one with "holdfast lab up"' : 'choose one with --id';
+    throw new LabError(`labs on this machine: ${known}; ${hint}`, 'ERR_LAB_USAGE');
+  }
+  const found = labs.find((lab) => lab.record.id === id);
+  if (found !== undefined) return found;
+  throw new LabError(`no lab "${id}"; there are: ${known}`, 'ERR_LAB_USAGE');
+}
+
+async function down(flags: { id?: string; all?: boolean }): Promise<number> {
+  requireRoot('holdfast lab down');
+  await requirePrograms(['ip']);
+  const named = flags.id === undefined ? await storedLabs() : [await findLab(flags.id)];
+  const evenUsed = flags.all === true || flags.id !== undefined;
+  let removed = 0;
+  for (const lab of named) {
+    const { id } = lab.record;
+    const runner = await livingRunner(lab.record);
+    if (runner !== undefined) {
+      if (!evenUsed) {
+        process.stdout.write(
+          `lab ${id} is in use by process ${runner}: left alone (--id or --all removes it)\n`,
+        );
+        continue;
+      }
+      process.stdout.write(`lab ${id}: stopping process ${runner}\n`);
+      await stopRunner(lab);
+    }
+    const { namespaces, processes } = await removeLab(lab);
+    removed += 1;
+    process.stdout.write(`lab ${id} removed: ${namespaces} namespaces, ${processes} processes\n`);
+  }
+  if (named.length === 0) process.stdout.write('no labs\n');
+  return removed === named.length ? 0 : 1;
+}
+
+async function shell(node: string, command: string[], id: string | undefined): Promise<number> {
+  requireRoot('holdfast lab shell');
+  await requirePrograms(['nsenter']);
+  const { record } = await findLab(id);
+  const namespace = record.namespaces.find((name) => name === `hf${record.id}-${node}`);
+  if (namespace === undefined) {
+    const nodes = record.namespaces.map((name) => name.slice(`hf${record.id}-`.length)).join(', ');
+    throw new LabError(
+      `no node "${node}" in lab ${record.id}; there are: ${nodes}`,
+      'ERR_LAB_USAGE',
+    );
+  }
+  const interactive = ['bash', '--norc', '-i'];
+  const argv = insideNamespace(namespace, command.length === 0 ? interactive : command);
+  const [program = '', ...args] = argv;
+  const child = spawn(program, args, {
+    stdio: 'inherit',
+    env: { ...process.env, PS1: `${record.id} ${node} # ` },
+  });
+  // Ctrl-C belongs to what runs inside.
+  const ignore = () => {};
+  process.on('SIGINT', ignore);
+  const { promise, resolve, reject } = Promise.withResolvers<number>();
+  child.on('error', (error) => {
+    reject(new LabError(`cannot run ${program}: ${error.message}`, 'ERR_LAB_COMMAND', error));
+  });
+  child.on('exit', (code, signal) => {
+    resolve(code ?? 128 + (signal === null ? 0 : (constants.signals[signal] ?? 0)));
+  });
+  return await promise.finally(() => process.removeListener('SIGINT', ignore));
+}
+
+async function list(): Promise<number> {
+  const labs = await storedLabs();
+  const out: string[] = ['Labs'];
+  if (labs.length === 0) out.push('  none');
+  for (const { record, directory } of labs) {
+    const runner = await livingRunner(record);
+    let state = 'left running by "lab up"';
+    if (runner !== undefined) state = `used by process ${runner}`;
+    else if (record.runner !== undefined) state = 'left behind; "holdfast lab down" removes it';
+    out.push(
+      `  ${record.id}  ${record.server}, ${record.pops} PoPs, IPv${record.family}, since ${record.createdAt}`,
+      `        ${state}; files in ${directory}`,
+    );
+  }
+  out.push('', 'Scenarios', ...scenarios.map((s) => `  ${s.name.padEnd(14)}${s.about}`));
+  out.push('', 'Servers', `  ${servers.map((server) => server.name).join(', ')}`);
+  process.stdout.write(`${out.join('\n')}\n`);
+  return 0;
+}
