@@ -1,0 +1,555 @@
+import {
+  ALIVE,
+  type Claim,
+  DEAD,
+  decodeClaim,
+  encodeClaim,
+  LEFT,
+  SUSPECT,
+} from '../proto/claim.ts';
+import { decodeExchange, encodeExchange } from '../proto/exchange.ts';
+import {
+  FIELD_ACK,
+  FIELD_CLAIM,
+  FIELD_EXCHANGE,
+  FIELD_NACK,
+  FIELD_PING,
+  FIELD_PING_REQUEST,
+  type PacketWriter,
+} from '../proto/packet.ts';
+import { decodeProbe, encodeAck } from '../proto/probe.ts';
+import { Awareness } from './awareness.ts';
+import type { Member, MemberFacts, MemberStatus, PeerIndex } from './core.ts';
+import { GossipQueue } from './gossip-queue.ts';
+import {
+  claimFacts,
+  compareClaim,
+  type Entry,
+  isLive,
+  MemberTable,
+  memberClaim,
+  statusOf,
+} from './member-table.ts';
+import type { MembershipOutbox } from './membership-outbox.ts';
+import { Prober } from './prober.ts';
+import type { Random } from './random.ts';
+import { Rounds } from './rounds.ts';
+import type { MembershipSettings } from './settings.ts';
+import { Suspicion, suspicionMinMs } from './suspicion.ts';
+
+/** The only protocol there is so far; see docs/design/mesh.md on how the next one joins. */
+export const PROTOCOL_MIN = 1;
+export const PROTOCOL_MAX = 1;
+
+/** Between two full exchanges that this node starts out of turn. */
+const EXTRA_EXCHANGE_MS = 500;
+/** A name claimed by another run this often within its window is a conflict of configuration. */
+const CONFLICT_REFUTATIONS = 8;
+const CONFLICT_WINDOW_MS = 30_000;
+
+/** Two running nodes have one name. Mend: give each its own `node` in the configuration. */
+export interface NameConflictNotice {
+  readonly type: 'nameConflict';
+  readonly id: string;
+  readonly otherAddress: string;
+}
+
+export interface MembershipCounters {
+  claimsMalformed: number;
+  claimsStale: number;
+  refutations: number;
+  suspicions: number;
+  deaths: number;
+  protocolMismatches: number;
+  tableFull: number;
+  stalls: number;
+  exchanges: number;
+  exchangesFull: number;
+  nameConflicts: number;
+}
+
+/**
+ * SWIM (Das, Gupta, Motivala 2002) with Lifeguard (Dadgar, Phillips, Currey 2017), plus a ring of
+ * watchers and a guard against this node's own stalls. See docs/design/mesh-membership.md.
+ */
+export class Membership {
+  readonly table: MemberTable;
+  readonly awareness: Awareness;
+  readonly gossip: GossipQueue;
+  readonly counters: MembershipCounters = {
+    claimsMalformed: 0,
+    claimsStale: 0,
+    refutations: 0,
+    suspicions: 0,
+    deaths: 0,
+    protocolMismatches: 0,
+    tableFull: 0,
+    stalls: 0,
+    exchanges: 0,
+    exchangesFull: 0,
+    nameConflicts: 0,
+  };
+  readonly #settings: MembershipSettings;
+  readonly #self: Entry;
+  readonly #prober: Prober;
+  readonly #rounds: Rounds;
+  readonly #suspects = new Set<Entry>();
+  #exchangeAtMs = Number.NEGATIVE_INFINITY;
+  #foreignSinceMs = Number.NEGATIVE_INFINITY;
+  #foreignRefutations = 0;
+
+  /** @param seeds Addresses to join by; our own among them is ignored. */
+  constructor(
+    facts: MemberFacts,
+    seeds: readonly string[],
+    settings: MembershipSettings,
+    random: Random,
+    nowMs: number,
+  ) {
+    this.#settings = settings;
+    this.table = new MemberTable({ ...facts, status: 'alive', incarnation: 1 });
+    this.#self = this.table.entry(0)!;
+    this.awareness = new Awareness(settings.awarenessMax);
+    this.gossip = new GossipQueue(settings.gossipQueueMax);
+    this.#prober = new Prober(
+      this.table,
+      settings,
+      this.awareness,
+      random.fork(),
+      (now, target, out) => this.#probeFailed(now, target, out),
+    );
+    this.#rounds = new Rounds(
+      this.table,
+      seeds.filter((seed) => seed !== facts.address),
+      settings,
+      this.awareness,
+      random.fork(),
+      nowMs,
+    );
+  }
+
+  get self(): Member {
+    return this.#self.member;
+  }
+
+  /** How often one rumour leaves this node. */
+  get sendsMax(): number {
+    return this.#settings.gossipMultiplier * Math.ceil(Math.log10(this.table.live().length + 1));
+  }
+
+  /** Rides along in every datagram that has room. */
+  fill(packet: PacketWriter): void {
+    if (this.gossip.size > 0) this.gossip.fill(packet, this.sendsMax);
+  }
+
+  /** News to pass on; the next gossip round comes soon. `topic` is no node's id. */
+  rumour(nowMs: number, topic: string, field: number, body: Uint8Array): void {
+    this.gossip.add(topic, field, body);
+    this.#rounds.news(nowMs);
+  }
+
+  /**
+   * A key exchange with that node ended well, so its claim about itself is genuine and fresh.
+   * @param called True when this node made the call.
+   */
+  linked(nowMs: number, claim: Claim, called: boolean, out: MembershipOutbox): void {
+    const before = this.table.entryOf(claim.id);
+    const news = before === undefined || !isLive(before.member);
+    this.#apply(nowMs, claim, out);
+    const entry = this.table.entryOf(claim.id);
+    if (entry === undefined || entry === this.#self) return;
+    // It restarted and does not know under which incarnation it is remembered.
+    if (compareClaim(claim, entry.member) < 0) this.#tell(entry, out);
+    if (news && called) this.#exchange(nowMs, entry, out);
+  }
+
+  /** One field of an authenticated packet. */
+  receive(
+    nowMs: number,
+    from: PeerIndex,
+    field: number,
+    body: Uint8Array,
+    out: MembershipOutbox,
+  ): void {
+    switch (field) {
+      case FIELD_CLAIM: {
+        const claim = decodeClaim(body);
+        if (claim === undefined) this.counters.claimsMalformed += 1;
+        else this.#apply(nowMs, claim, out);
+        return;
+      }
+      case FIELD_PING:
+      case FIELD_ACK:
+      case FIELD_PING_REQUEST:
+      case FIELD_NACK:
+        this.#probeMessage(nowMs, from, field, body, false, out);
+        return;
+      default:
+    }
+  }
+
+  /** One message of an authenticated stream. */
+  receiveStream(
+    nowMs: number,
+    from: PeerIndex,
+    field: number,
+    body: Uint8Array,
+    out: MembershipOutbox,
+  ): void {
+    if (field === FIELD_EXCHANGE) this.#exchanged(nowMs, from, body, out);
+    else this.#probeMessage(nowMs, from, field, body, true, out);
+  }
+
+  /** Replaces what this node says about itself, and tells the others. */
+  declare(nowMs: number, facts: Partial<MemberFacts>, out: MembershipOutbox): void {
+    const { member } = this.#self;
+    this.#speak(nowMs, { ...member, ...facts, incarnation: member.incarnation + 1 });
+    out.changed('facts', this.#self);
+  }
+
+  /** Says good-bye. Keep running for a second or two so that it is heard. */
+  leave(nowMs: number): void {
+    this.#speak(nowMs, { ...this.#self.member, status: 'left' });
+  }
+
+  /** Our own silence must not be held against others. */
+  stalled(lateMs: number): void {
+    this.counters.stalls += 1;
+    if (!this.#settings.stallGuard) return;
+    const byMs = lateMs + this.#settings.stallGraceMs;
+    this.#prober.postpone(byMs);
+    for (const entry of this.#suspects) entry.suspicion!.postpone(byMs);
+    this.awareness.add(1);
+  }
+
+  tick(nowMs: number, out: MembershipOutbox): void {
+    if (this.#self.member.status === 'left') {
+      this.#rounds.gossip(nowMs, this.gossip, out);
+      return;
+    }
+    for (const entry of this.#suspects) {
+      if (entry.suspicion!.endMs <= nowMs) this.#declareDead(nowMs, entry, out);
+    }
+    this.#prober.tick(nowMs, out);
+    const watch = this.#rounds.watch(nowMs);
+    if (watch !== undefined) this.#probe(nowMs, watch, out);
+    const next = this.#rounds.probe(nowMs);
+    if (next !== undefined) this.#probe(nowMs, next, out);
+    const dead = this.#rounds.dead(nowMs);
+    if (dead !== undefined) this.#callDead(dead, out);
+    const partner = this.#settings.exchange ? this.#rounds.exchange(nowMs) : undefined;
+    if (partner !== undefined) this.#sendDigest(partner, out);
+    this.#rounds.seeds(nowMs, out);
+    this.#rounds.gossip(nowMs, this.gossip, out);
+    this.#reap(nowMs, out);
+  }
+
+  nextWakeupMs(): number {
+    if (this.#self.member.status === 'left') return this.#rounds.nextGossipMs();
+    let wakeupMs = Math.min(this.#prober.nextWakeupMs(), this.#rounds.nextWakeupMs());
+    for (const entry of this.#suspects) wakeupMs = Math.min(wakeupMs, entry.suspicion!.endMs);
+    return wakeupMs;
+  }
+
+  #probe(nowMs: number, target: Entry, out: MembershipOutbox): void {
+    // Whoever is suspected hears it from us first, so that it can refute (Lifeguard's buddies).
+    if (target.member.status !== 'alive') this.#tell(target, out);
+    this.#prober.probe(nowMs, target, out);
+  }
+
+  #callDead(target: Entry, out: MembershipOutbox): void {
+    this.#tell(target, out);
+    out.doubt(target.peer);
+  }
+
+  /** Tells a node what is held about it. */
+  #tell(target: Entry, out: MembershipOutbox): void {
+    const { member } = target;
+    const claim = memberClaim(member, member.status === 'alive' ? '' : this.#self.member.id);
+    out.post(target.peer, FIELD_CLAIM, encodeClaim(claim));
+  }
+
+  #probeMessage(
+    nowMs: number,
+    from: PeerIndex,
+    field: number,
+    body: Uint8Array,
+    viaStream: boolean,
+    out: MembershipOutbox,
+  ): void {
+    const message = decodeProbe(body);
+    const sender = this.table.entry(from);
+    if (message === undefined || sender === undefined) return;
+    if (field === FIELD_PING) {
+      if (message.run !== 0 && message.run !== this.#self.member.run) return;
+      if (this.#self.member.status === 'left') return;
+      if (!isLive(sender.member)) this.#tell(sender, out);
+      const ack = encodeAck(message.sequence);
+      if (viaStream) out.postStream(from, FIELD_ACK, ack);
+      else out.post(from, FIELD_ACK, ack);
+    } else if (field === FIELD_ACK) {
+      this.#prober.ack(nowMs, from, message.sequence, out);
+    } else if (field === FIELD_NACK) {
+      this.#prober.nack(from, message.sequence);
+    } else if (field === FIELD_PING_REQUEST) {
+      const target = this.table.entryOf(message.target);
+      if (target !== undefined && target !== this.#self) {
+        this.#prober.relay(nowMs, from, message.sequence, target, out);
+      }
+    }
+  }
+
+  #probeFailed(nowMs: number, target: Entry, out: MembershipOutbox): void {
+    const claim = memberClaim(target.member, this.#self.member.id);
+    this.#apply(nowMs, { ...claim, status: SUSPECT }, out);
+  }
+
+  /** Merges one claim. The only way in which the view of another node changes. */
+  #apply(nowMs: number, claim: Claim, out: MembershipOutbox): void {
+    if (claim.id === this.#self.member.id) {
+      this.#aboutSelf(nowMs, claim, out);
+      return;
+    }
+    const entry = this.table.entryOf(claim.id);
+    if (entry === undefined) {
+      this.#meet(nowMs, claim, out);
+      return;
+    }
+    const order = compareClaim(claim, entry.member);
+    if (order < 0) {
+      this.counters.claimsStale += 1;
+      return;
+    }
+    if (order === 0) {
+      if (claim.status === SUSPECT) this.#confirm(nowMs, entry, claim);
+      return;
+    }
+    if (claim.status === DEAD && entry.member.status === 'alive') {
+      // Perhaps told by the other side of a healed partition: see for ourselves, and let it refute.
+      this.#verify(nowMs, entry, claim, out);
+      return;
+    }
+    if (claim.address === '' && claim.run !== entry.member.run) return; // A life not met yet.
+    this.#learn(nowMs, entry, claim, out);
+    if (claim.status === SUSPECT) this.#suspect(nowMs, entry, claim, out);
+    else if (claim.status === DEAD || claim.status === LEFT) this.#end(nowMs, entry, claim, out);
+  }
+
+  #meet(nowMs: number, claim: Claim, out: MembershipOutbox): void {
+    // A dead stranger is nobody's business; keeping it would make forgetting impossible.
+    if (claim.address === '' || claim.status === DEAD || claim.status === LEFT) return;
+    if (claim.protocolMin > PROTOCOL_MAX || claim.protocolMax < PROTOCOL_MIN) {
+      this.counters.protocolMismatches += 1;
+      return;
+    }
+    const member: Member = {
+      ...claimFacts(claim),
+      status: 'alive',
+      incarnation: claim.incarnation,
+    };
+    let entry = this.table.add(member, nowMs);
+    if (entry === undefined) {
+      this.#forgetOldestDead(out);
+      entry = this.table.add(member, nowMs);
+    }
+    if (entry === undefined) {
+      this.counters.tableFull += 1;
+      return;
+    }
+    this.#rounds.joined(entry);
+    this.#spread(nowMs, entry, '');
+    out.changed('joined', entry);
+    if (claim.status === SUSPECT) this.#suspect(nowMs, entry, claim, out);
+  }
+
+  /** A newer claim: its incarnation and facts, and whether the node is back. */
+  #learn(nowMs: number, entry: Entry, claim: Claim, out: MembershipOutbox): void {
+    const before = entry.member;
+    const facts = claim.address === '' ? before : claimFacts(claim);
+    // To be suspected again, a node must have come back first.
+    const status: MemberStatus =
+      claim.status === ALIVE || claim.status === SUSPECT ? 'alive' : before.status;
+    const after: Member = { ...facts, status, incarnation: claim.incarnation };
+    const back = status !== before.status;
+    const revived = back && !isLive(before);
+    if (status === 'alive') this.#clearSuspicion(entry);
+    if (after.run !== before.run || after.address !== before.address) entry.roundTrip.reset();
+    this.table.update(entry, after, nowMs);
+    if (revived) this.#rounds.joined(entry);
+    if (claim.status === ALIVE) this.#spread(nowMs, entry, '');
+    if (isLive(after)) {
+      if (after.boot !== before.boot) out.changed('boot', entry);
+      else if (after.run !== before.run) out.changed('run', entry);
+      else if (back) out.changed('alive', entry);
+      else if (factsDiffer(before, after)) out.changed('facts', entry);
+    }
+    // The other side of a partition, or a node that missed much: compare everything.
+    if (revived) this.#exchange(nowMs, entry, out);
+  }
+
+  #suspect(nowMs: number, entry: Entry, claim: Claim, out: MembershipOutbox): void {
+    const { member } = entry;
+    const nodes = this.table.live().length;
+    const { suspicionMultiplier, suspicionMaxFactor, probeIntervalMs } = this.#settings;
+    const minMs = suspicionMinMs(suspicionMultiplier, nodes, probeIntervalMs);
+    // With too few others, confirmations cannot come: do not wait for them.
+    const wanted = Math.min(this.#settings.confirmations, Math.max(0, nodes - 3));
+    entry.suspicion = new Suspicion(
+      nowMs,
+      claim.accuser,
+      minMs,
+      minMs * suspicionMaxFactor,
+      wanted,
+    );
+    this.#suspects.add(entry);
+    this.table.update(
+      entry,
+      { ...member, incarnation: claim.incarnation, status: 'suspect' },
+      nowMs,
+    );
+    this.counters.suspicions += 1;
+    this.#spread(nowMs, entry, claim.accuser);
+    out.changed('suspect', entry);
+    const isVerifier = this.table.distance(this.#self, entry) < this.#settings.verifiers;
+    if (claim.accuser !== this.#self.member.id && isVerifier) this.#probe(nowMs, entry, out);
+  }
+
+  #confirm(nowMs: number, entry: Entry, claim: Claim): void {
+    if (claim.accuser === '') return; // Passed on, not witnessed.
+    if (entry.suspicion?.confirm(claim.accuser)) this.#spread(nowMs, entry, claim.accuser, true);
+  }
+
+  /** `dead` or `left`, said by another. */
+  #end(nowMs: number, entry: Entry, claim: Claim, out: MembershipOutbox): void {
+    const status = statusOf(claim.status);
+    const before = entry.member;
+    this.#clearSuspicion(entry);
+    this.table.update(entry, { ...before, incarnation: claim.incarnation, status }, nowMs);
+    this.#spread(nowMs, entry, claim.accuser);
+    if (status === 'dead' || status === 'left') out.changed(status, entry);
+  }
+
+  #declareDead(nowMs: number, entry: Entry, out: MembershipOutbox): void {
+    this.counters.deaths += 1;
+    this.#clearSuspicion(entry);
+    this.table.update(entry, { ...entry.member, status: 'dead' }, nowMs);
+    this.#spread(nowMs, entry, this.#self.member.id);
+    out.changed('dead', entry);
+  }
+
+  #verify(nowMs: number, entry: Entry, claim: Claim, out: MembershipOutbox): void {
+    out.post(entry.peer, FIELD_CLAIM, encodeClaim(claim, true));
+    this.#prober.probe(nowMs, entry, out);
+  }
+
+  #clearSuspicion(entry: Entry): void {
+    entry.suspicion = undefined;
+    this.#suspects.delete(entry);
+  }
+
+  /** Passes on what is now held about a node. Newer replaces older, confirmations go beside. */
+  #spread(nowMs: number, entry: Entry, accuser: string, beside = false): void {
+    const short = entry.member.status !== 'alive' && entry !== this.#self;
+    const body = encodeClaim(memberClaim(entry.member, accuser), short);
+    this.gossip.add(entry.member.id, FIELD_CLAIM, body, beside);
+    this.#rounds.news(nowMs);
+  }
+
+  /** What others say about this node. Only it may raise its incarnation, and so have the last word. */
+  #aboutSelf(nowMs: number, claim: Claim, out: MembershipOutbox): void {
+    const { member } = this.#self;
+    if (member.status === 'left') return;
+    const own = claim.run === member.run;
+    if (claim.incarnation < member.incarnation) return;
+    if (own && claim.status === ALIVE && claim.incarnation === member.incarnation) return;
+    if (!this.#settings.refutation && own) return;
+    if (!own && claim.status === ALIVE) this.#foreignLife(nowMs, claim, out);
+    if (own && claim.status !== ALIVE) this.awareness.add(1);
+    this.counters.refutations += 1;
+    this.#speak(nowMs, { ...member, incarnation: claim.incarnation + 1 });
+  }
+
+  #foreignLife(nowMs: number, claim: Claim, out: MembershipOutbox): void {
+    if (nowMs - this.#foreignSinceMs > CONFLICT_WINDOW_MS) {
+      this.#foreignSinceMs = nowMs;
+      this.#foreignRefutations = 0;
+    }
+    this.#foreignRefutations += 1;
+    if (this.#foreignRefutations !== CONFLICT_REFUTATIONS) return;
+    this.counters.nameConflicts += 1;
+    const notice: NameConflictNotice = {
+      type: 'nameConflict',
+      id: claim.id,
+      otherAddress: claim.address,
+    };
+    out.notify(notice);
+  }
+
+  #speak(nowMs: number, member: Member): void {
+    this.table.update(this.#self, member, nowMs);
+    this.#spread(nowMs, this.#self, '');
+  }
+
+  #sendDigest(partner: Entry, out: MembershipOutbox): void {
+    this.counters.exchanges += 1;
+    const request = { reply: false, digest: this.table.digest(), claims: [] };
+    out.postStream(partner.peer, FIELD_EXCHANGE, encodeExchange(request));
+  }
+
+  /** An exchange out of turn. */
+  #exchange(nowMs: number, partner: Entry, out: MembershipOutbox): void {
+    if (nowMs - this.#exchangeAtMs < EXTRA_EXCHANGE_MS) return;
+    this.#exchangeAtMs = nowMs;
+    this.#sendDigest(partner, out);
+  }
+
+  #exchanged(nowMs: number, from: PeerIndex, body: Uint8Array, out: MembershipOutbox): void {
+    const exchange = decodeExchange(body);
+    if (exchange === undefined) {
+      this.counters.claimsMalformed += 1;
+      return;
+    }
+    for (const claim of exchange.claims) this.#apply(nowMs, claim, out);
+    const digest = this.table.digest();
+    if (exchange.reply || digest === exchange.digest) return;
+    this.counters.exchangesFull += 1;
+    const claims = this.table.entries().map((entry) => memberClaim(entry.member, ''));
+    const reply = exchange.claims.length > 0;
+    out.postStream(from, FIELD_EXCHANGE, encodeExchange({ reply, digest, claims }));
+  }
+
+  #reap(nowMs: number, out: MembershipOutbox): void {
+    if (!this.#rounds.reaping(nowMs)) return;
+    for (const entry of this.table.entries()) {
+      if (!isLive(entry.member) && nowMs - entry.sinceMs > this.#settings.deadKeepMs) {
+        if (entry !== this.#self) this.#forget(entry, out);
+      }
+    }
+  }
+
+  #forgetOldestDead(out: MembershipOutbox): void {
+    let oldest: Entry | undefined;
+    for (const entry of this.table.entries()) {
+      if (entry === this.#self || isLive(entry.member)) continue;
+      if (oldest === undefined || entry.sinceMs < oldest.sinceMs) oldest = entry;
+    }
+    if (oldest !== undefined) this.#forget(oldest, out);
+  }
+
+  #forget(entry: Entry, out: MembershipOutbox): void {
+    this.#prober.forget(entry);
+    this.#rounds.forget(entry);
+    this.table.remove(entry);
+    out.changed('forgotten', entry);
+  }
+}
+
+function factsDiffer(a: Member, b: Member): boolean {
+  return (
+    a.draining !== b.draining ||
+    a.configDigest !== b.configDigest ||
+    a.address !== b.address ||
+    a.pop !== b.pop ||
+    a.version !== b.version
+  );
+}

@@ -1,0 +1,45 @@
+/**
+ * One suspicion: how long it may still be refuted. Starts long and shrinks with each independent
+ * confirmation, as in Lifeguard: `max − (max − min) · log(c + 1) / log(k + 1)`, never below `min`.
+ */
+export class Suspicion {
+  readonly #startMs: number;
+  readonly #minMs: number;
+  readonly #maxMs: number;
+  readonly #wanted: number;
+  readonly #accusers: string[];
+  #shiftMs = 0;
+
+  constructor(nowMs: number, accuser: string, minMs: number, maxMs: number, wanted: number) {
+    this.#startMs = nowMs;
+    this.#minMs = minMs;
+    this.#maxMs = Math.max(minMs, maxMs);
+    this.#wanted = wanted;
+    this.#accusers = [accuser];
+  }
+
+  /** @returns true when the accuser is new and still counts: then the claim is worth passing on. */
+  confirm(accuser: string): boolean {
+    if (this.#accusers.length > this.#wanted || this.#accusers.includes(accuser)) return false;
+    this.#accusers.push(accuser);
+    return true;
+  }
+
+  /** Moves the end: time in which this node itself stood still does not count. */
+  postpone(byMs: number): void {
+    this.#shiftMs += byMs;
+  }
+
+  get endMs(): number {
+    const confirmed = this.#accusers.length - 1;
+    const share =
+      this.#wanted < 1 ? 1 : Math.min(1, Math.log(confirmed + 1) / Math.log(this.#wanted + 1));
+    const lengthMs = this.#maxMs - (this.#maxMs - this.#minMs) * share;
+    return this.#startMs + this.#shiftMs + lengthMs;
+  }
+}
+
+/** Shortest suspicion for a mesh of `nodes`. */
+export function suspicionMinMs(multiplier: number, nodes: number, intervalMs: number): number {
+  return multiplier * Math.max(1, Math.log10(Math.max(1, nodes))) * intervalMs;
+}
