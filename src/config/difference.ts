@@ -7,6 +7,8 @@ export interface Change {
   readonly kind: 'added' | 'changed' | 'removed';
   /** `listener https://:443`, `route app.example.com/ws/*`, `tls app.example.com`, `limits`. */
   readonly what: string;
+  /** True when it takes effect only when the node is started again. */
+  readonly restart?: true;
 }
 
 /** Listeners first, then sites and routes, then other settings; empty when nothing differs. */
@@ -14,8 +16,16 @@ export function configDifference(before: Config, after: Config): Change[] {
   return [
     ...compared('listener ', listenersOf(before), listenersOf(after)),
     ...compared('', sitesOf(before), sitesOf(after)),
-    ...compared('', settingsOf(before), settingsOf(after)),
+    ...compared('', settingsOf(before), settingsOf(after)).map((change) =>
+      needsRestart(change.what, before) ? { ...change, restart: true as const } : change,
+    ),
   ];
+}
+
+/** Names are given once to everything that runs; an edge that keeps no access log cannot begin one. */
+function needsRestart(setting: string, before: Config): boolean {
+  if (setting === 'accessLog') return before.accessLog === 'off';
+  return setting === 'node' || setting === 'pop';
 }
 
 function compared(

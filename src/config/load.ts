@@ -1,11 +1,13 @@
 /** Configuration files: YAML with expressions, flags and variables laid over it. */
 import { dirname, resolve } from 'node:path';
+import { AddressError } from './address.ts';
 import { FileError, readBoundedFile } from './bounded-file.ts';
 import type { ConfigCheck } from './checks.ts';
 import { completeConfig, type Origination } from './completion.ts';
 import { InterpolationError, type Surroundings } from './interpolation.ts';
+import { type Listener, parseListener } from './listener.ts';
 import { ConfigError, type ConfigProblem } from './problem.ts';
-import type { Config, ConfigInput } from './schema.ts';
+import { type Config, type ConfigInput, DEFAULT_ADMIN, DEFAULT_ADMIN_PORT } from './schema.ts';
 import { YamlSource } from './yaml-source.ts';
 
 const CONFIG_BYTES_MAX = 1_048_576;
@@ -78,6 +80,29 @@ export function parseConfig(
     warnings: [...reading.warnings, ...completed.warnings],
     secrets: reading.secrets,
   };
+}
+
+/**
+ * Only the admin address of a file, which may be wrong everywhere else. `null` means `off`.
+ * Throws {@link ConfigError} when the file cannot be read or the address cannot be understood.
+ */
+export function adminAddressOf(
+  file: string,
+  env: Readonly<Record<string, string | undefined>> = process.env,
+): Listener | null {
+  const problem = (message: string) =>
+    new ConfigError([{ file, line: 0, column: 0, path: 'admin', message }]);
+  try {
+    const source = new YamlSource(file, readBoundedFile(file, CONFIG_BYTES_MAX));
+    const { value } = source.read(surroundings(env, dirname(resolve(file))));
+    const written = typeof value === 'object' && value !== null && 'admin' in value;
+    const admin = written ? value.admin : undefined;
+    if (admin === 'off' || admin === null) return null;
+    return parseListener(typeof admin === 'string' ? admin : DEFAULT_ADMIN, DEFAULT_ADMIN_PORT);
+  } catch (error) {
+    if (!(error instanceof FileError || error instanceof AddressError)) throw error;
+    throw problem(error.message);
+  }
 }
 
 function overlaid(value: unknown, overrides: ReadonlyMap<string, Override>): unknown {

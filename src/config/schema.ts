@@ -9,6 +9,10 @@ import { parseCidr } from './cidr.ts';
 import { type Listener, parseListener } from './listener.ts';
 import { type Origin, parseOrigin } from './origin.ts';
 
+/** Where the admin server listens unless told otherwise. */
+export const DEFAULT_ADMIN = '127.0.0.1:2019';
+export const DEFAULT_ADMIN_PORT = 2019;
+
 const HOUR_MS = 3_600_000;
 const MIB = 1_048_576;
 
@@ -290,7 +294,7 @@ const site = z
 const admin = z
   .preprocess(
     (value) => (value === 'off' ? null : value),
-    parsed((text) => parseListener(text, 2019)).nullable(),
+    parsed((text) => parseListener(text, DEFAULT_ADMIN_PORT)).nullable(),
   )
   .describe('Address of metrics, health and status; `off` for none.');
 
@@ -367,7 +371,7 @@ export const configSchema = z.strictObject({
     .enum(['debug', 'info', 'warn', 'error'])
     .default('info')
     .describe('Least severity that is logged to stderr, as JSON lines.'),
-  admin: admin.prefault('127.0.0.1:2019'),
+  admin: admin.prefault(DEFAULT_ADMIN),
   sites: z
     .record(z.string().min(1), site)
     .describe('Keys are host names: `app.example.com`, `*.example.com`, or `*` for any.'),

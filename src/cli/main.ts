@@ -1,0 +1,35 @@
+/** The command line. */
+import { Command } from 'commander';
+import { version } from '../node.ts';
+import { reportFailure } from './exit.ts';
+import { registerReload } from './reload.ts';
+import { registerRun } from './run.ts';
+import { registerSchema } from './schema.ts';
+import { registerStatus } from './status.ts';
+import { registerValidate } from './validate.ts';
+
+const program = new Command('holdfast')
+  .description('An edge proxy for anycast addresses, whose TCP sessions survive route changes.')
+  .version(version(), '-V, --version')
+  .showHelpAfterError('(holdfast --help tells more)')
+  .exitOverride()
+  .addHelpText(
+    'after',
+    `
+Exit codes: 0 ok, 1 runtime error, 2 usage, 3 invalid configuration, 4 node unreachable, 5 degraded.
+
+Example:
+  holdfast run --to http://127.0.0.1:3000 --listen :8080`,
+  );
+
+registerRun(program);
+registerValidate(program);
+registerReload(program);
+registerStatus(program);
+registerSchema(program);
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  process.exitCode = reportFailure(error);
+}

@@ -1,0 +1,131 @@
+/** `holdfast status`: what a running node does. */
+import type { Command } from 'commander';
+import type { HostPort } from '../config/address.ts';
+import type { NodeStatus } from '../node.ts';
+import { addAdminFlags, adminAddress, askAdmin } from './admin-client.ts';
+import { ExitError, exitCodes } from './exit.ts';
+import { columns, durationText } from './table.ts';
+
+const STATUS_TIMEOUT_MS = 5_000;
+const WATCH_INTERVAL_MS = 1_000;
+/** Moves to the top left and clears what is below. */
+const HOME_AND_CLEAR = '\u001b[H\u001b[J';
+
+export function registerStatus(program: Command): void {
+  const command = program
+    .command('status')
+    .summary('show what a running node does')
+    .description(
+      'Shows listeners, workers, sites and origins of a running node. Exits 5 when something is ' +
+        'degraded (an origin unhealthy, a worker restarting), 4 when no node answers.',
+    )
+    .option('--json', 'print everything for programs')
+    .option('--watch', 'show anew every second, until Ctrl-C');
+  addAdminFlags(command)
+    .addHelpText(
+      'after',
+      `
+Examples:
+  holdfast status
+  holdfast status --watch
+  holdfast status --json | jq '.workers[].pid'`,
+    )
+    .action(async (options: { json?: boolean; watch?: boolean }) => {
+      const address = adminAddress(command);
+      const print = options.json ? jsonText : statusText;
+      if (options.watch) {
+        await watch(address, print);
+        return;
+      }
+      const status = await fetchStatus(address);
+      process.stdout.write(print(status));
+      process.exitCode = isDegraded(status) ? exitCodes.degraded : exitCodes.ok;
+    });
+}
+
+async function fetchStatus(address: HostPort): Promise<NodeStatus> {
+  const { status, body } = await askAdmin(address, 'GET', '/status', STATUS_TIMEOUT_MS);
+  if (status === 200) return body as NodeStatus;
+  const reason = (body as { error?: string }).error ?? `it answers ${status}`;
+  throw new ExitError(exitCodes.unreachable, `the node gives no status: ${reason}`);
+}
+
+function isDegraded(status: NodeStatus): boolean {
+  return status.state !== 'running' || status.degraded.length > 0;
+}
+
+async function watch(address: HostPort, print: (status: NodeStatus) => string): Promise<never> {
+  const clear = process.stdout.isTTY ? HOME_AND_CLEAR : '';
+  for (;;) {
+    const text = await fetchStatus(address).then(print, (error: Error) => `${error.message}\n`);
+    process.stdout.write(clear + text);
+    await new Promise((resolve) => setTimeout(resolve, WATCH_INTERVAL_MS));
+  }
+}
+
+function jsonText(status: NodeStatus): string {
+  return `${JSON.stringify(status, null, 2)}\n`;
+}
+
+/** The status as tables for people. */
+export function statusText(status: NodeStatus): string {
+  const { config } = status;
+  const head = columns([
+    ['node', `${status.node} (PoP ${status.pop})`],
+    ['state', `${status.state}, up ${durationText(status.uptimeMs)}`],
+    ['version', `${status.version}, pid ${status.pid}`],
+    ['config', `${config.file ?? 'flags only'}, loaded ${config.loadedAt}`],
+    ...(config.refused === null
+      ? []
+      : [['refused', config.refused.replaceAll('\n', '\n         ')]]),
+    ['listening', status.listeners.join(' ')],
+    [
+      'now',
+      `${status.connections} connections, ${status.requestsInFlight} requests, ${status.tunnels} WebSockets`,
+    ],
+  ]);
+  const degraded = status.degraded.map((reason) => `degraded: ${reason}`);
+  return `${[head, ...degraded, '', workersText(status), '', originsText(status)].join('\n')}\n`;
+}
+
+function workersText({ workers }: NodeStatus): string {
+  const rows = workers.map((worker) => [
+    String(worker.slot),
+    worker.pid === null ? '-' : String(worker.pid),
+    worker.state,
+    durationText(worker.uptimeMs),
+    String(worker.crashes),
+    String(worker.connections),
+    String(worker.requestsInFlight),
+    String(worker.tunnels),
+  ]);
+  const head = ['WORKER', 'PID', 'STATE', 'UP', 'CRASHES', 'CONNECTIONS', 'REQUESTS', 'WEBSOCKETS'];
+  return columns([head, ...rows], { right: [1, 4, 5, 6, 7] });
+}
+
+function originsText({ sites }: NodeStatus): string {
+  const rows = sites.flatMap(({ host, routes }) =>
+    routes.flatMap(({ path, requests, origins }) => {
+      if (origins.length === 0) return [[host, path, '(redirect)', '', '', String(requests), '']];
+      return origins.map((origin) => [
+        host,
+        path,
+        origin.url,
+        stateText(origin),
+        String(origin.inFlight),
+        String(origin.requests),
+        String(origin.failures),
+      ]);
+    }),
+  );
+  const head = ['SITE', 'PATH', 'ORIGIN', 'STATE', 'NOW', 'REQUESTS', 'FAILURES'];
+  return columns([head, ...rows], { right: [4, 5, 6] });
+}
+
+function stateText(
+  origin: NodeStatus['sites'][number]['routes'][number]['origins'][number],
+): string {
+  if (!origin.healthy) return 'unhealthy';
+  if (origin.ejectedForMs > 0) return `ejected for ${durationText(origin.ejectedForMs)}`;
+  return 'healthy';
+}

@@ -1,0 +1,330 @@
+/**
+ * The parent process: it starts workers and keeps them running, reloads, drains, and adds up what
+ * they say. It carries no user traffic.
+ */
+import cluster from 'node:cluster';
+import { randomBytes } from 'node:crypto';
+import type { Logger } from 'pino';
+import { type Change, configDifference } from '../config/difference.ts';
+import { formatListener } from '../config/listener.ts';
+import type { LoadedConfig } from '../config/load.ts';
+import { ConfigError } from '../config/problem.ts';
+import type { Config } from '../config/schema.ts';
+import { HoldfastError } from '../errors.ts';
+import { HealthBoard } from './health-board.ts';
+import type { Failure, MetricsSnapshot, OriginHealth, ToWorker } from './messages.ts';
+import { MetricsTotal } from './metrics-total.ts';
+import { degradations, mergedSites, type NodeStatus, sum } from './status.ts';
+import { type Collected, type SlotOwner, WorkerSlot } from './worker-slot.ts';
+
+/** A worker that takes longer to take a configuration over is stuck. */
+const APPLY_TIMEOUT_MS = 30_000;
+/** Status and metrics do not wait longer for a busy worker. */
+const COLLECT_TIMEOUT_MS = 1_000;
+/** After the deadline of a drain, workers have this long to end by themselves. */
+const DRAIN_GRACE_MS = 3_000;
+/** Deaths without any worker having come up, after which a start is given up. */
+const STARTS_MAX = 3;
+
+/** Something outside the workers that a reload changes, such as the admin address. */
+export interface Preparation {
+  commit(): void;
+  abort(): void;
+}
+
+export interface SupervisorDeps {
+  readonly log: Logger;
+  /** The program of a worker process. */
+  readonly workerFile: string;
+  readonly version: string;
+  /** Reads the configuration again. Throws {@link ConfigError}. */
+  load(): LoadedConfig;
+  /** Prepares what else follows the configuration; rejects when it cannot be. */
+  prepare(config: Config): Promise<Preparation>;
+  /** Starts the active health checks, or adapts them. Origins no longer checked are reported healthy. */
+  checkHealth(config: Config): void;
+}
+
+export interface Reloaded {
+  readonly changes: readonly Change[];
+  readonly warnings: LoadedConfig['warnings'];
+}
+
+export class Supervisor implements SlotOwner {
+  readonly log: Logger;
+  readonly #deps: SupervisorDeps;
+  readonly #board = new HealthBoard();
+  readonly #metrics = new MetricsTotal();
+  readonly #ticketKeys = new Uint8Array(randomBytes(48));
+  readonly #startedMs = performance.now();
+  #slots: WorkerSlot[] = [];
+  #retiring = new Set<WorkerSlot>();
+  #loaded: LoadedConfig;
+  #loadedAt = new Date();
+  #state: NodeStatus['state'] = 'starting';
+  #refused: string | null = null;
+  #reloading: Promise<unknown> = Promise.resolve();
+  #started: { resolve(): void; reject(error: Error): void } | undefined;
+  #deathsBeforeUp = 0;
+  #nextSlot = 0;
+  #reloads = { applied: 0, refused: 0 };
+
+  constructor(loaded: LoadedConfig, deps: SupervisorDeps) {
+    this.#loaded = loaded;
+    this.#deps = deps;
+    this.log = deps.log;
+  }
+
+  get config(): Config {
+    return this.#loaded.config;
+  }
+
+  get loaded(): LoadedConfig {
+    return this.#loaded;
+  }
+
+  get state(): NodeStatus['state'] {
+    return this.#state;
+  }
+
+  /** True when at least one worker serves. */
+  get serves(): boolean {
+    return this.#slots.some((slot) => slot.isUp);
+  }
+
+  /** `https://192.0.2.10:443`, with the ports that the kernel chose in place of 0. */
+  get listeners(): string[] {
+    const ports = this.#slots.find((slot) => slot.isUp)?.ports ?? [];
+    return [...this.config.vips, ...this.config.listen].map((listener, i) =>
+      formatListener({ ...listener, port: ports[i] ?? listener.port }),
+    );
+  }
+
+  /**
+   * Starts the workers; resolves when all are up. Rejects, and ends them all, when the first to
+   * answer cannot listen or when none comes up at all.
+   */
+  async start(): Promise<void> {
+    cluster.schedulingPolicy = cluster.SCHED_NONE;
+    cluster.setupPrimary({ exec: this.#deps.workerFile, args: [], serialization: 'advanced' });
+    const started = new Promise<void>((resolve, reject) => {
+      this.#started = { resolve, reject };
+    });
+    this.#resize();
+    try {
+      await started;
+    } catch (error) {
+      await this.#drainAll(0);
+      throw error;
+    }
+    this.#state = 'running';
+    this.#deps.checkHealth(this.config);
+  }
+
+  /** Reloads, one at a time. Rejects with {@link ConfigError} or `ERR_RELOAD`; the old one then stays. */
+  reload(): Promise<Reloaded> {
+    const result = this.#reloading.then(() => this.#reload());
+    this.#reloading = result.catch(() => undefined);
+    return result;
+  }
+
+  /** Leaves service. Resolves, when all workers are gone, to the number of connections cut. */
+  async drain(): Promise<number> {
+    this.#state = 'draining';
+    await this.#reloading;
+    return this.#drainAll(this.config.drain.deadlineMs + DRAIN_GRACE_MS);
+  }
+
+  /** Ends every worker at once. */
+  cut(): void {
+    for (const slot of [...this.#slots, ...this.#retiring]) slot.kill();
+  }
+
+  /** Tells every worker what the health checks found. */
+  healthChanged(health: OriginHealth): void {
+    this.#board.set(health);
+    for (const slot of this.#slots) slot.tell({ type: 'health', ...health });
+  }
+
+  async status(): Promise<NodeStatus> {
+    const slots = [...this.#slots, ...this.#retiring];
+    const collected = await Promise.all(slots.map((slot) => this.#collect(slot, false)));
+    const workers = slots.map((slot, i) => slot.line(collected[i]));
+    const answers = collected.filter((each) => each !== undefined).map(({ status }) => status);
+    const sites = mergedSites(answers.map((status) => status.sites));
+    const { config, file } = this.#loaded;
+    const degraded = degradations(workers.slice(0, this.#slots.length), sites);
+    return {
+      state: this.#state,
+      degraded,
+      version: this.#deps.version,
+      node: config.node ?? '',
+      pop: config.pop ?? '',
+      pid: process.pid,
+      uptimeMs: Math.round(performance.now() - this.#startedMs),
+      config: {
+        file: file ?? null,
+        loadedAt: this.#loadedAt.toISOString(),
+        refused: this.#refused,
+      },
+      listeners: this.listeners,
+      connections: sum(answers, (status) => status.connections),
+      requestsInFlight: sum(answers, (status) => status.requestsInFlight),
+      tunnels: sum(answers, (status) => status.tunnels),
+      workers,
+      sites,
+    };
+  }
+
+  /** Numbers of all workers and of the supervisor itself, in Prometheus form. */
+  async metrics(own: MetricsSnapshot): Promise<{ contentType: string; text: string }> {
+    const slots = [...this.#slots, ...this.#retiring];
+    const collected = await Promise.all(
+      // A busy worker's numbers are those it gave last: a sum must not go down.
+      slots.map(async (slot) => (await this.#collect(slot, true)) ?? slot.last),
+    );
+    const snapshots = collected.map((each) => each?.metrics ?? []);
+    const registry = this.#metrics.total([...snapshots, own]);
+    return { contentType: registry.contentType, text: await registry.metrics() };
+  }
+
+  /** For the supervisor's own metrics. */
+  counts(): { workersUp: number; crashes: number; applied: number; refused: number } {
+    const lines = this.#slots.map((slot) => slot.line(undefined));
+    return {
+      workersUp: this.#slots.filter((slot) => slot.isUp).length,
+      crashes: sum(lines, (line) => line.crashes),
+      ...this.#reloads,
+    };
+  }
+
+  settled(): Promise<unknown> {
+    return this.#reloading;
+  }
+
+  startMessage(): Extract<ToWorker, { type: 'start' }> {
+    return {
+      type: 'start',
+      config: this.config,
+      health: this.#board.unhealthy,
+      ticketKeys: this.#ticketKeys,
+    };
+  }
+
+  slotReady(slot: WorkerSlot): void {
+    this.log.info({ worker: slot.number, workerPid: slot.pid }, 'worker is up');
+    if (this.#slots.every((each) => each.isUp)) this.#started?.resolve();
+    this.#align();
+  }
+
+  slotCrashed(slot: WorkerSlot, failure: Failure): void {
+    const metrics = slot.last?.metrics;
+    slot.last = undefined;
+    if (metrics !== undefined) void this.#metrics.bury(metrics);
+    if (this.#state !== 'starting') return;
+    if (this.serves) {
+      // Not all, but some: better degraded than down.
+      this.#started?.resolve();
+      return;
+    }
+    this.#deathsBeforeUp += 1;
+    if (failure.code !== 'ERR_WORKER_EXIT' || this.#deathsBeforeUp >= STARTS_MAX) {
+      const { code, message } = failure;
+      this.#started?.reject(
+        new HoldfastError(message, { code, source: 'internal', retryable: false }),
+      );
+    }
+  }
+
+  #collect(slot: WorkerSlot, metrics: boolean): Promise<Collected | undefined> {
+    return slot.collect(metrics, COLLECT_TIMEOUT_MS);
+  }
+
+  async #reload(): Promise<Reloaded> {
+    if (this.#state === 'draining') throw reloadError('the node is draining');
+    try {
+      const next = this.#deps.load();
+      const changes = configDifference(this.config, next.config);
+      await this.#applyEverywhere(next.config);
+      this.#loaded = next;
+      this.#loadedAt = new Date();
+      this.#refused = null;
+      this.#reloads.applied += 1;
+      this.#align();
+      for (const slot of this.#slots) slot.tell({ type: 'reopen' });
+      this.#resize();
+      this.#deps.checkHealth(this.config);
+      this.log.info({ changes: changes.map(({ kind, what }) => `${kind} ${what}`) }, 'reloaded');
+      return { changes, warnings: next.warnings };
+    } catch (error) {
+      this.#reloads.refused += 1;
+      this.#refused = (error as Error).message;
+      const problems = error instanceof ConfigError ? { problems: error.problems } : {};
+      this.log.error({ ...problems, reason: this.#refused }, 'reload refused, nothing changed');
+      throw error;
+    }
+  }
+
+  /** All workers take it over, or all go back to what they had. */
+  async #applyEverywhere(next: Config): Promise<void> {
+    const preparation = await this.#deps.prepare(next);
+    const slots = this.#slots.filter((slot) => slot.isUp);
+    const failures = await Promise.all(slots.map((slot) => slot.apply(next, APPLY_TIMEOUT_MS)));
+    const first = failures.find((failure) => failure !== undefined);
+    if (first === undefined) {
+      preparation.commit();
+      return;
+    }
+    preparation.abort();
+    const before = this.config;
+    const willing = slots.filter((_, i) => failures[i] === undefined);
+    const stuck = await Promise.all(
+      willing.map(async (slot) => ({ slot, failure: await slot.apply(before, APPLY_TIMEOUT_MS) })),
+    );
+    // Between two configurations is no place to be: a new worker starts with the old one.
+    for (const { slot, failure } of stuck) if (failure !== undefined) slot.kill();
+    throw reloadError(first.message);
+  }
+
+  /** Brings workers that came up during a reload to the configuration that is valid now. */
+  #align(): void {
+    for (const slot of this.#slots) {
+      if (!slot.isUp || slot.config === this.config) continue;
+      void slot.apply(this.config, APPLY_TIMEOUT_MS).then((failure) => {
+        if (failure === undefined) return;
+        this.log.error({ worker: slot.number, reason: failure.message }, 'worker lags, killed');
+        slot.kill();
+      });
+    }
+  }
+
+  /** As many workers as the configuration says: new ones start, surplus ones drain. */
+  #resize(): void {
+    const wanted = this.config.workers ?? 1;
+    while (this.#slots.length < wanted) {
+      const slot = new WorkerSlot(this.#nextSlot++, this);
+      this.#slots.push(slot);
+      slot.start();
+    }
+    for (const slot of this.#slots.splice(wanted)) void this.#retire(slot);
+  }
+
+  async #retire(slot: WorkerSlot): Promise<void> {
+    this.#retiring.add(slot);
+    await slot.collect(true, COLLECT_TIMEOUT_MS);
+    await slot.drain(this.config.drain.deadlineMs + DRAIN_GRACE_MS);
+    this.#retiring.delete(slot);
+    if (slot.last?.metrics !== undefined) await this.#metrics.bury(slot.last.metrics);
+    this.log.info({ worker: slot.number }, 'worker retired');
+  }
+
+  async #drainAll(killAfterMs: number): Promise<number> {
+    const slots = [...this.#slots, ...this.#retiring];
+    const cuts = await Promise.all(slots.map((slot) => slot.drain(killAfterMs)));
+    return cuts.reduce((total, cut) => total + cut, 0);
+  }
+}
+
+function reloadError(message: string): HoldfastError {
+  return new HoldfastError(message, { code: 'ERR_RELOAD', source: 'internal', retryable: false });
+}

@@ -1,0 +1,222 @@
+/** One place for a worker: starts it, talks to it, replaces it when it crashes. */
+import cluster, { type Worker } from 'node:cluster';
+import type { Logger } from 'pino';
+import type { Config } from '../config/schema.ts';
+import type { Failure, FromWorker, MetricsSnapshot, ToWorker } from './messages.ts';
+import { RestartDelay } from './restart-delay.ts';
+import type { WorkerLine, WorkerState, WorkerStatus } from './status.ts';
+
+/** What the slot needs from its supervisor. */
+export interface SlotOwner {
+  readonly log: Logger;
+  /** Resolves when no reload is under way: no worker starts between two configurations. */
+  settled(): Promise<unknown>;
+  /** The first message to a new worker. */
+  startMessage(): Extract<ToWorker, { type: 'start' }>;
+  slotReady(slot: WorkerSlot): void;
+  /** The worker is gone without having been asked to go. */
+  slotCrashed(slot: WorkerSlot, failure: Failure): void;
+}
+
+export interface Collected {
+  readonly status: WorkerStatus;
+  readonly metrics: MetricsSnapshot | undefined;
+}
+
+type Reply = Extract<FromWorker, { id: number }>;
+
+export class WorkerSlot {
+  readonly number: number;
+  readonly #owner: SlotOwner;
+  readonly #delay = new RestartDelay();
+  readonly #pending = new Map<number, (reply: Reply | undefined) => void>();
+  #worker: Worker | undefined;
+  /** The worker that has got its start message. */
+  #greeted: Worker | undefined;
+  #config: Config | undefined;
+  #state: Exclude<WorkerState, 'silent'> = 'starting';
+  #startedMs = 0;
+  #crashes = 0;
+  #nextId = 1;
+  #restartTimer: NodeJS.Timeout | undefined;
+  #failure: Failure | undefined;
+  #gone: Promise<void> = Promise.resolve();
+  #cut = 0;
+  /** Ports of its listeners, in the order of the configuration. */
+  ports: readonly number[] = [];
+  /** The last answer; the metrics of a worker that crashes are those last collected. */
+  last: Collected | undefined;
+
+  constructor(number: number, owner: SlotOwner) {
+    this.number = number;
+    this.#owner = owner;
+  }
+
+  get isUp(): boolean {
+    return this.#state === 'up';
+  }
+
+  get pid(): number | undefined {
+    return this.#worker?.process.pid;
+  }
+
+  /** Forks a worker and tells it what to serve. */
+  start(): void {
+    this.#state = 'starting';
+    this.#startedMs = performance.now();
+    this.#failure = undefined;
+    const worker = cluster.fork({ HOLDFAST_WORKER: String(this.number) });
+    this.#worker = worker;
+    worker.on('message', (message: FromWorker) => this.#received(worker, message));
+    // A channel that breaks while we write to it is the worker's death, which 'exit' tells.
+    worker.on('error', () => undefined);
+    this.#gone = new Promise((resolve) => {
+      worker.once('exit', (code, signal) => {
+        this.#exited(code, signal);
+        resolve();
+      });
+    });
+    void this.#owner.settled().then(() => {
+      const message = this.#owner.startMessage();
+      this.#config = message.config;
+      this.#greeted = worker;
+      this.#send(worker, message);
+    });
+  }
+
+  /** Sends without waiting; a worker without its start message yet will learn it from that. */
+  tell(message: ToWorker): void {
+    if (this.#worker !== undefined && this.#greeted === this.#worker) {
+      this.#send(this.#worker, message);
+    }
+  }
+
+  /** The configuration that the worker has, or will have when it is up. */
+  get config(): Config | undefined {
+    return this.#config;
+  }
+
+  /**
+   * Takes a new configuration over. Resolves to what went wrong, or to `undefined`. A worker that
+   * is not up is no failure: its replacement starts with whatever is valid then. One that does not
+   * answer in time is killed and replaced.
+   */
+  async apply(config: Config, timeoutMs: number): Promise<Failure | undefined> {
+    if (!this.isUp) return undefined;
+    const reply = await this.#ask((id) => ({ type: 'apply', id, config }), timeoutMs);
+    if (reply?.type === 'applied') {
+      this.ports = reply.ports;
+      if (reply.failure === undefined) this.#config = config;
+      return reply.failure;
+    }
+    if (!this.isUp) return undefined;
+    this.#owner.log.error({ worker: this.number, timeoutMs }, 'worker does not answer, killed');
+    this.kill();
+    return undefined;
+  }
+
+  /** Asks for status and metrics; `undefined` when the worker is not up or does not answer in time. */
+  async collect(metrics: boolean, timeoutMs: number): Promise<Collected | undefined> {
+    if (!this.isUp) return undefined;
+    const reply = await this.#ask((id) => ({ type: 'collect', id, metrics }), timeoutMs);
+    if (reply?.type !== 'collected') return undefined;
+    const collected = { status: reply.status, metrics: reply.metrics ?? this.last?.metrics };
+    this.last = collected;
+    return collected;
+  }
+
+  /** Leaves service for good. Resolves to the number of connections cut, when the process is gone. */
+  async drain(killAfterMs: number): Promise<number> {
+    clearTimeout(this.#restartTimer);
+    const worker = this.#worker;
+    const wasUp = this.#state === 'up';
+    this.#state = 'draining';
+    if (worker === undefined) return 0;
+    if (wasUp) this.#send(worker, { type: 'drain' });
+    else worker.process.kill('SIGKILL');
+    const killer = setTimeout(() => {
+      this.#owner.log.error({ worker: this.number }, 'worker outlived its drain, killed');
+      worker.process.kill('SIGKILL');
+    }, killAfterMs);
+    await this.#gone;
+    clearTimeout(killer);
+    return this.#cut;
+  }
+
+  /** Ends the process at once. It is replaced, unless it drains. */
+  kill(): void {
+    this.#worker?.process.kill('SIGKILL');
+  }
+
+  /** One line of the status. `collected` is `undefined` when it did not answer. */
+  line(collected: Collected | undefined): WorkerLine {
+    const running = this.#worker !== undefined;
+    return {
+      slot: this.number,
+      pid: this.pid ?? null,
+      state: this.#state === 'up' && collected === undefined ? 'silent' : this.#state,
+      uptimeMs: running ? Math.round(performance.now() - this.#startedMs) : 0,
+      crashes: this.#crashes,
+      connections: collected?.status.connections ?? 0,
+      requestsInFlight: collected?.status.requestsInFlight ?? 0,
+      tunnels: collected?.status.tunnels ?? 0,
+    };
+  }
+
+  #send(worker: Worker, message: ToWorker): void {
+    if (worker.isConnected()) worker.send(message, () => undefined);
+  }
+
+  async #ask(make: (id: number) => ToWorker, timeoutMs: number): Promise<Reply | undefined> {
+    const worker = this.#worker;
+    if (worker === undefined) return undefined;
+    const id = this.#nextId++;
+    return new Promise((resolve) => {
+      const timer = setTimeout(() => settle(undefined), timeoutMs);
+      const settle = (reply: Reply | undefined) => {
+        clearTimeout(timer);
+        this.#pending.delete(id);
+        resolve(reply);
+      };
+      this.#pending.set(id, settle);
+      this.#send(worker, make(id));
+    });
+  }
+
+  #received(worker: Worker, message: FromWorker): void {
+    if (worker !== this.#worker) return;
+    switch (message.type) {
+      case 'ready':
+        this.ports = message.ports;
+        if (this.#state === 'starting') this.#state = 'up';
+        this.#owner.slotReady(this);
+        break;
+      case 'failed':
+        this.#failure = message.failure;
+        break;
+      case 'drained':
+        this.#cut = message.cut;
+        break;
+      default:
+        this.#pending.get(message.id)?.(message);
+    }
+  }
+
+  #exited(code: number | null, signal: string | null): void {
+    const lifeMs = performance.now() - this.#startedMs;
+    this.#worker = undefined;
+    for (const settle of [...this.#pending.values()]) settle(undefined);
+    if (this.#state === 'draining') return;
+    this.#crashes += 1;
+    this.#state = 'restarting';
+    const delayMs = this.#delay.afterDeath(lifeMs);
+    const facts = { worker: this.number, code, signal, delayMs };
+    const failure = this.#failure ?? {
+      code: 'ERR_WORKER_EXIT',
+      message: `worker ${this.number} ended with ${signal ?? `exit code ${code}`}`,
+    };
+    this.#owner.log.error({ ...facts, reason: failure.message }, 'worker crashed, replacing it');
+    this.#restartTimer = setTimeout(() => this.start(), delayMs);
+    this.#owner.slotCrashed(this, failure);
+  }
+}
