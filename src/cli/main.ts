@@ -1,7 +1,9 @@
 /** The command line. */
 import { Command } from 'commander';
 import { version } from '../node.ts';
+import { registerDemo } from './demo.ts';
 import { reportFailure } from './exit.ts';
+import { registerLab } from './lab.ts';
 import { registerReload } from './reload.ts';
 import { registerRun } from './run.ts';
 import { registerSchema } from './schema.ts';
@@ -27,6 +29,14 @@ registerValidate(program);
 registerReload(program);
 registerStatus(program);
 registerSchema(program);
+registerLab(program);
+registerDemo(program);
+
+// A reader that has seen enough, such as `head`, is no failure.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') process.exit();
+  throw error;
+});
 
 try {
   await program.parseAsync();
