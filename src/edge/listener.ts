@@ -151,6 +151,8 @@ export class EdgeListener {
       socket.pause();
       if (seen.length > header.bytes) socket.unshift(seen.subarray(header.bytes));
       this.#admit(socket, peer, header.source ?? peer, header.destination ?? local);
+      // Whoever listens now gets what came behind the header; TLS has taken it already.
+      if (this.#tls === undefined) socket.resume();
     };
     socket.on('close', done);
     socket.on('data', onData);
