@@ -70,7 +70,7 @@ async function start(message: Extract<ToWorker, { type: 'start' }>): Promise<voi
     const accessLog = new AccessLogTarget(config.accessLog);
     const edge = new Edge(config, {
       log: nodeLog.log,
-      accessLog: config.accessLog === 'off' ? null : accessLog,
+      accessLog,
       ticketKeys: Buffer.from(message.ticketKeys),
     });
     running = { edge, accessLog, nodeLog };

@@ -21,7 +21,7 @@ import { type Route, RoutingTable } from './route.ts';
 
 export interface EdgeDeps {
   readonly log: Logger;
-  /** Takes one JSON line per request; `null` keeps no access log. */
+  /** Takes one JSON line per request, unless `accessLog` is `off`; `null` keeps no access log. */
   readonly accessLog: AccessLogSink | null;
   /** 48 random bytes that seal TLS session tickets; give all workers and nodes the same. Default: own. */
   readonly ticketKeys?: Buffer<ArrayBuffer>;
@@ -51,6 +51,7 @@ export class Edge {
   readonly metrics: Registry;
   readonly #gateway: Gateway;
   readonly #ticketKeys: Buffer<ArrayBuffer>;
+  readonly #sink: AccessLogSink | null;
   readonly #listeners = new Map<string, EdgeListener>();
   readonly #connections = new Set<ClientConnection>();
   /** The newest is in use; older ones serve connections that they accepted. */
@@ -69,11 +70,12 @@ export class Edge {
     this.#ticketKeys = deps.ticketKeys ?? randomBytes(48);
     this.#certificates = new Certificates(config);
     this.#clientLimit = new ClientLimit(clientLimitsOf(config));
-    const node = config.node ?? hostname();
+    this.#sink = deps.accessLog;
+    const node = nodeOf(config);
     this.#gateway = new Gateway({
       node,
       log: deps.log,
-      accessLog: new AccessLog(deps.accessLog, node),
+      accessLog: this.#accessLogFor(config),
       table: new RoutingTable(config),
       isTrusted: cidrMatcher(config.trustedProxies),
     });
@@ -104,6 +106,7 @@ export class Edge {
     this.#config = config;
     this.#certificates = certificates;
     this.#gateway.table = table;
+    this.#gateway.accessLog = this.#accessLogFor(config);
     this.#gateway.isTrusted = cidrMatcher(config.trustedProxies);
     if (limitsChanged) {
       this.#clientLimit.setLimits(clientLimitsOf(config));
@@ -236,6 +239,10 @@ export class Edge {
     return isFull ? refusals.full : refusals.tooManyConnections;
   }
 
+  #accessLogFor(config: Config): AccessLog {
+    return new AccessLog(config.accessLog === 'off' ? null : this.#sink, nodeOf(config));
+  }
+
   #makeFront(config: Config): HttpFront {
     return new HttpFront(config.limits, {
       exchange: (exchange) => this.#gateway.handle(exchange),
@@ -318,6 +325,10 @@ export class Edge {
       requestsInFlight: () => gateway.active.size,
     };
   }
+}
+
+function nodeOf(config: Config): string {
+  return config.node ?? hostname();
 }
 
 function listenersOf(config: Config): Listener[] {
