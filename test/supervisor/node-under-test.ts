@@ -1,0 +1,231 @@
+/** A real `holdfast run` in a child process, on ports that the kernel chooses, for tests. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer, type IncomingMessage, request, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { type WebSocket, WebSocketServer } from 'ws';
+import type { NodeStatus } from '../../src/node.ts';
+
+const program = fileURLToPath(new URL('../../bin/holdfast.js', import.meta.url));
+/** No step of a test may take longer; the machine may be busy. */
+export const patienceMs = 20_000;
+
+/** Waits until `probe` gives something; rejects with what it was waiting for. */
+export async function eventually<T>(
+  what: string,
+  probe: () => Promise<T | undefined | false> | T | undefined | false,
+): Promise<T> {
+  const endMs = performance.now() + patienceMs;
+  while (performance.now() < endMs) {
+    const found = await probe();
+    if (found !== undefined && found !== false) return found;
+    await new Promise((resolve) => setTimeout(resolve, 25));
+  }
+  throw new Error(`waited in vain for: ${what}`);
+}
+
+export interface Answer {
+  readonly status: number;
+  readonly text: string;
+}
+
+/** One request on a connection of its own. */
+export function ask(
+  url: string,
+  options: { method?: string; host?: string } = {},
+): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    const headers = options.host === undefined ? {} : { host: options.host };
+    const asked = request(
+      url,
+      { method: options.method ?? 'GET', agent: false, headers },
+      (reply) => {
+        let text = '';
+        reply.setEncoding('utf8').on('data', (chunk: string) => {
+          text += chunk;
+        });
+        reply.on('error', reject);
+        reply.on('end', () => resolve({ status: reply.statusCode ?? 0, text }));
+      },
+    );
+    asked.on('error', reject);
+    asked.end();
+  });
+}
+
+/** An origin with a name, `/slow` (answers when told to) and a WebSocket echo. */
+export class TestOrigin {
+  readonly name: string;
+  readonly #sockets = new Set<WebSocket>();
+  readonly #server = createServer((asked, reply) => this.#answer(asked, reply));
+  healthy = true;
+  readonly waiting: ServerResponse[] = [];
+
+  constructor(name: string) {
+    this.name = name;
+    const echo = new WebSocketServer({ server: this.#server });
+    echo.on('connection', (socket) => {
+      this.#sockets.add(socket);
+      socket.on('message', (data) => socket.send(`${name}:${data}`));
+      socket.on('error', () => undefined);
+      socket.on('close', () => this.#sockets.delete(socket));
+    });
+  }
+
+  async start(): Promise<string> {
+    this.#server.listen(0, '127.0.0.1');
+    await once(this.#server, 'listening');
+    return `127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
+  }
+
+  stop(): void {
+    for (const socket of this.#sockets) socket.terminate();
+    this.#server.close();
+    this.#server.closeAllConnections();
+  }
+
+  #answer(asked: IncomingMessage, reply: ServerResponse): void {
+    if (asked.url === '/health') reply.writeHead(this.healthy ? 200 : 500).end();
+    else if (asked.url === '/slow') this.waiting.push(reply);
+    else reply.end(`${this.name} ${asked.url}`);
+  }
+}
+
+export interface Exit {
+  readonly code: number | null;
+  readonly signal: string | null;
+}
+
+/** Runs a command to its end. */
+export async function holdfast(
+  args: readonly string[],
+  env: Record<string, string> = {},
+): Promise<Exit & { stdout: string; stderr: string }> {
+  const child = spawn(process.execPath, [program, ...args], {
+    env: { ...cleanEnv(), ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let stdout = '';
+  let stderr = '';
+  child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
+    stdout += chunk;
+  });
+  child.stderr.setEncoding('utf8').on('data', (chunk: string) => {
+    stderr += chunk;
+  });
+  const timer = setTimeout(() => child.kill('SIGKILL'), patienceMs);
+  const [code, signal] = (await once(child, 'close')) as [number | null, string | null];
+  clearTimeout(timer);
+  return { code, signal, stdout, stderr };
+}
+
+/** The environment without anything that would change a node. */
+export function cleanEnv(): NodeJS.ProcessEnv {
+  return Object.fromEntries(
+    Object.entries(process.env).filter(([name]) => !name.startsWith('HOLDFAST_')),
+  );
+}
+
+export class NodeUnderTest {
+  readonly directory = mkdtempSync(join(tmpdir(), 'holdfast-node-'));
+  readonly file = join(this.directory, 'holdfast.yaml');
+  readonly exit: Promise<Exit>;
+  readonly #child: ChildProcess;
+  stdout = '';
+  stderr = '';
+  /** Addresses, once it is up. */
+  url = '';
+  admin = '';
+
+  /** Starts `holdfast run` with this file. Listeners and admin should be on port 0. */
+  constructor(yaml: string, args: readonly string[] = []) {
+    writeFileSync(this.file, yaml);
+    this.#child = spawn(process.execPath, [program, 'run', '--config', this.file, ...args], {
+      env: cleanEnv(),
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    this.#child.stdout?.setEncoding('utf8').on('data', (chunk: string) => {
+      this.stdout += chunk;
+    });
+    this.#child.stderr?.setEncoding('utf8').on('data', (chunk: string) => {
+      this.stderr += chunk;
+    });
+    this.exit = once(this.#child, 'close').then(([code, signal]) => ({ code, signal }) as Exit);
+  }
+
+  /** Resolves when all workers are up. */
+  async up(): Promise<this> {
+    await eventually('the node to come up', () => {
+      if (this.#child.exitCode !== null) throw new Error(`it ended:\n${this.stderr}`);
+      return this.logged('node is up').length > 0;
+    });
+    const facts = this.logged('node is up')[0] as { listeners: string[]; admin?: string };
+    this.url = facts.listeners[0] ?? '';
+    this.admin = facts.admin ?? '';
+    return this;
+  }
+
+  get pid(): number {
+    return this.#child.pid ?? 0;
+  }
+
+  /** Log lines with this message. */
+  logged(message: string): Record<string, unknown>[] {
+    return jsonLines(this.stderr).filter((line) => line.msg === message);
+  }
+
+  get accessLines(): Record<string, unknown>[] {
+    return jsonLines(this.stdout);
+  }
+
+  signal(signal: NodeJS.Signals): void {
+    this.#child.kill(signal);
+  }
+
+  write(yaml: string): void {
+    writeFileSync(this.file, yaml);
+  }
+
+  async status(): Promise<NodeStatus> {
+    const { text } = await ask(`${this.admin}/status`);
+    return JSON.parse(text) as NodeStatus;
+  }
+
+  /** The value of one metric line, by its exact start. */
+  async metric(start: string): Promise<number> {
+    const { text } = await ask(`${this.admin}/metrics`);
+    const line = text.split('\n').find((each) => each.startsWith(`${start} `));
+    return Number(line?.slice(start.length + 1));
+  }
+
+  /** Ends it, whatever it does, and removes its files. */
+  async dispose(): Promise<void> {
+    const pids = jsonLines(this.stderr).map((line) => line.workerPid);
+    if (this.#child.exitCode === null) this.#child.kill('SIGKILL');
+    for (const pid of pids) if (typeof pid === 'number') killWorker(pid);
+    await this.exit;
+    rmSync(this.directory, { recursive: true });
+  }
+}
+
+/** Ends a worker that outlived its supervisor, if the pid is still a worker's. */
+function killWorker(pid: number): void {
+  try {
+    const command = readFileSync(`/proc/${pid}/cmdline`, 'utf8');
+    if (command.includes('src/worker.ts')) process.kill(pid, 'SIGKILL');
+  } catch {
+    // It is gone already.
+  }
+}
+
+function jsonLines(text: string): Record<string, unknown>[] {
+  return text
+    .split('\n')
+    .slice(0, -1)
+    .filter((line) => line.startsWith('{'))
+    .map((line) => JSON.parse(line) as Record<string, unknown>);
+}
