@@ -2,7 +2,7 @@
  * Memory of a ticket store: one column per fact, in segments that are added as tickets come and are
  * used again as tickets go. No object per ticket: a ticket is a number.
  *
- *     key 36 │ hash 4 │ next 4 │ chain next 4, previous 4 │ generation 4 │ tenure 2 │ bucket 2 │ used 1
+ *     key 36 │ hash 4 │ next 4 │ chain next 4, previous 4 │ generation 4 │ tenure 2 │ bucket 2 │ flags 1
  */
 import { type FlowKey, KEY_WORDS } from '../proto/ticket-key.ts';
 
@@ -15,6 +15,9 @@ const SEGMENT_BITS = 13;
 const SEGMENT = 1 << SEGMENT_BITS;
 const MASK = SEGMENT - 1;
 
+const USED = 1;
+const MARK = 2;
+
 class Segment {
   readonly keys = new Uint32Array(SEGMENT * KEY_WORDS);
   readonly hash = new Int32Array(SEGMENT);
@@ -24,7 +27,7 @@ class Segment {
   readonly generation = new Uint32Array(SEGMENT);
   readonly tenure = new Uint16Array(SEGMENT).fill(FREE);
   readonly bucket = new Uint16Array(SEGMENT);
-  readonly used = new Uint8Array(SEGMENT);
+  readonly flags = new Uint8Array(SEGMENT);
 }
 
 export class TicketColumns {
@@ -133,10 +136,29 @@ export class TicketColumns {
 
   /** Whether it was asked for since the clock hand passed. */
   usedOf(ticket: number): boolean {
-    return this.#segments[ticket >>> SEGMENT_BITS]!.used[ticket & MASK] === 1;
+    return this.#flag(ticket, USED);
   }
 
   setUsed(ticket: number, used: boolean): void {
-    this.#segments[ticket >>> SEGMENT_BITS]!.used[ticket & MASK] = used ? 1 : 0;
+    this.#setFlag(ticket, USED, used);
+  }
+
+  /** A note for one pass over some tickets; whoever sets it takes it away. */
+  markOf(ticket: number): boolean {
+    return this.#flag(ticket, MARK);
+  }
+
+  setMark(ticket: number, mark: boolean): void {
+    this.#setFlag(ticket, MARK, mark);
+  }
+
+  #flag(ticket: number, flag: number): boolean {
+    return (this.#segments[ticket >>> SEGMENT_BITS]!.flags[ticket & MASK]! & flag) !== 0;
+  }
+
+  #setFlag(ticket: number, flag: number, value: boolean): void {
+    const { flags } = this.#segments[ticket >>> SEGMENT_BITS]!;
+    if (value) flags[ticket & MASK]! |= flag;
+    else flags[ticket & MASK]! &= ~flag;
   }
 }

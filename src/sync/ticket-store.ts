@@ -118,6 +118,7 @@ export class TicketStore {
     columns.setTenure(ticket, tenure.id);
     columns.setBucket(ticket, bucket);
     columns.setUsed(ticket, false);
+    columns.setMark(ticket, false);
     const chain = tenure.chainOf(bucket);
     const first = tenure.heads[chain]!;
     columns.setChainNext(ticket, first);
@@ -249,6 +250,26 @@ export class TicketStore {
   /** Ask before removing `ticket`. */
   nextInChain(ticket: number): number {
     return this.#columns.chainNextOf(ticket);
+  }
+
+  /** Tickets are numbers below this; some of them may be free. */
+  get top(): number {
+    return this.#columns.top;
+  }
+
+  /** The number stands for a ticket of another owner. */
+  isForeign(ticket: number): boolean {
+    const id = this.#columns.tenureOf(ticket);
+    return id !== FREE && id !== this.own.id;
+  }
+
+  isMarked(ticket: number): boolean {
+    return this.#columns.markOf(ticket);
+  }
+
+  /** A note for one pass over some tickets; whoever sets it takes it away. */
+  setMark(ticket: number, mark: boolean): void {
+    this.#columns.setMark(ticket, mark);
   }
 
   #find(tenure: Tenure, key: FlowKey, hash: number): number {

@@ -1,0 +1,438 @@
+/** The home's side: keeps other owners' tickets, confirms their frames, compares their digests. */
+import {
+  DIGEST_GROUPS,
+  type DigestMessage,
+  type Digests,
+  emptyDigests,
+  type ReplyStatus,
+  readDigest,
+  readSnapshotHead,
+  SNAPSHOT_HEAD_BYTES,
+  type SnapshotHead,
+  writeReply,
+} from '../../proto/ticket-digest.ts';
+import { readFrame, writeAck } from '../../proto/ticket-frame.ts';
+import { type FlowKey, isNewer, KEY_WORDS, ticketDigest } from '../../proto/ticket-key.ts';
+import { type RecordReader, readPart } from '../../proto/ticket-part.ts';
+import { FRAME_BYTES_MAX, type Outbox, type PeerIndex, type PeerTable } from '../core.ts';
+import type { Homes } from '../homes.ts';
+import { NONE } from '../ticket-columns.ts';
+import type { TicketStore } from '../ticket-store.ts';
+import type { Tenure } from '../ticket-tenure.ts';
+import { type Cells, cellsOf } from './cells.ts';
+import { CHANNEL_ACK, CHANNEL_CHECK, CHANNEL_REPLY } from './channels.ts';
+import { InStream, type InStreamTimes } from './in-stream.ts';
+import { Pace } from './pace.ts';
+import type { DirectorySettings } from './settings.ts';
+
+const NEVER = Number.POSITIVE_INFINITY;
+const TICK_MS = 5;
+/** Differing groups told per digest; the next digest brings the rest. */
+const DIFFERENCES_PER_DIGEST = 32;
+/** While tables change, digests are made by walking: at most this many tickets per second. */
+const WALKS_PER_SECOND = 400_000;
+/** Share of the capacity from which a home that let tickets go counts as full. */
+const FULL = 0.98;
+
+/** What the keeper tells of each ticket that is new to it, so that waiting finds can end. */
+export type Learned = (key: FlowKey, owner: PeerIndex) => void;
+
+export class Keeper {
+  readonly #store: TicketStore;
+  readonly #homes: Homes;
+  readonly #peers: PeerTable;
+  readonly #settings: DirectorySettings;
+  readonly #times: InStreamTimes;
+  readonly #cells: Cells;
+  readonly #walks = new Pace(WALKS_PER_SECOND, WALKS_PER_SECOND);
+  readonly #streams: (InStream | undefined)[] = [];
+  /** Owners whose frames wait for an acknowledgement. */
+  readonly #unacked = new Set<PeerIndex>();
+  /** Dead owners and when their tickets go. */
+  readonly #paused = new Map<PeerIndex, number>();
+  readonly #body = new Uint8Array(FRAME_BYTES_MAX);
+  readonly #key = new Uint32Array(KEY_WORDS);
+  readonly #learned: Learned;
+  readonly #reader: RecordReader;
+  #out: Outbox | undefined;
+  /** Owner and stream of the part that is being read. */
+  #tenure: Tenure | undefined;
+  #stream: InStream | undefined;
+  #dueMs = NEVER;
+  #sweepAtMs = NEVER;
+  /** Next ticket to look at in the search for tickets of buckets that are kept elsewhere now. */
+  #strayCursor = -1;
+  #strayPending = false;
+  #records = 0;
+  #foreign = 0;
+  #malformed = 0;
+  #strays = 0;
+  #refused = 0;
+
+  constructor(
+    store: TicketStore,
+    homes: Homes,
+    peers: PeerTable,
+    settings: DirectorySettings,
+    times: InStreamTimes,
+    learned: Learned,
+  ) {
+    this.#store = store;
+    this.#homes = homes;
+    this.#peers = peers;
+    this.#settings = settings;
+    this.#times = times;
+    this.#cells = cellsOf(homes.buckets);
+    this.#learned = learned;
+    this.#reader = {
+      born: (bucket, key, generation) => this.#born(bucket, key, generation),
+      ended: (bucket, key, generation) => this.#ended(bucket, key, generation),
+    };
+  }
+
+  /** Records applied. */
+  get records(): number {
+    return this.#records;
+  }
+
+  /** Bodies and records that could not be used: not of this protocol, or a bucket out of range. */
+  get malformed(): number {
+    return this.#malformed + this.#foreign;
+  }
+
+  /** Tickets dropped because other nodes are their homes now. */
+  get strays(): number {
+    return this.#strays;
+  }
+
+  /** Tickets refused because nothing could make room. */
+  get refused(): number {
+    return this.#refused;
+  }
+
+  bind(out: Outbox): void {
+    this.#out = out;
+  }
+
+  /** The peer lives, in a new life or the one we know. */
+  alive(peer: PeerIndex, boot: number): void {
+    this.#paused.delete(peer);
+    const tenure = this.#store.tenureOf(peer);
+    if (tenure === undefined) return;
+    if (tenure.boot !== boot) this.#store.void(tenure);
+    else tenure.state = 'live';
+  }
+
+  /** The peer died or left: nothing of it answers from now on. */
+  dead(nowMs: number, peer: PeerIndex): void {
+    const tenure = this.#store.tenureOf(peer);
+    if (tenure === undefined || this.#paused.has(peer)) return;
+    tenure.state = 'paused';
+    const dueMs = nowMs + this.#settings.keepDeadMs;
+    this.#paused.set(peer, dueMs);
+    this.#dueMs = Math.min(this.#dueMs, dueMs);
+  }
+
+  /** Its memory of streams is gone, so ours of what it sent is worth nothing. */
+  restarted(peer: PeerIndex): void {
+    this.#streams[peer] = undefined;
+    this.#unacked.delete(peer);
+  }
+
+  forget(peer: PeerIndex): void {
+    this.restarted(peer);
+    this.#paused.delete(peer);
+    const tenure = this.#store.tenureOf(peer);
+    if (tenure !== undefined) this.#store.void(tenure);
+  }
+
+  /** Asks the owner to compare soon. */
+  requestCheck(peer: PeerIndex): void {
+    this.#out?.send(peer, CHANNEL_CHECK, this.#body.subarray(0, 0));
+  }
+
+  tableChanged(nowMs: number): void {
+    this.#strayPending = true;
+    this.#strayCursor = -1;
+    this.#dueMs = Math.min(this.#dueMs, nowMs);
+  }
+
+  frame(nowMs: number, from: PeerIndex, body: Uint8Array): void {
+    const frame = readFrame(body);
+    const tenure = frame === undefined ? undefined : this.#tenureFor(nowMs, from);
+    if (frame === undefined || tenure === undefined) {
+      this.#malformed++;
+      return;
+    }
+    const stream = this.#streamFrom(from);
+    if (!stream.adopt(frame.stream)) return;
+    const { own, repeated } = stream.accept(nowMs, frame);
+    if (repeated) this.#read(stream, tenure, body, frame.repeatedAt);
+    if (own) this.#read(stream, tenure, body, frame.at);
+    stream.settle();
+    this.#unacked.add(from);
+    this.#dueMs = Math.min(this.#dueMs, stream.ackAtMs);
+  }
+
+  digest(nowMs: number, from: PeerIndex, body: Uint8Array): void {
+    const message = readDigest(body);
+    const tenure = message === undefined ? undefined : this.#tenureFor(nowMs, from);
+    if (message === undefined || tenure === undefined) {
+      this.#malformed++;
+      return;
+    }
+    const stream = this.#streamFrom(from);
+    if (!stream.adopt(message.stream)) return;
+    const reply = (status: ReplyStatus, group = 0, cells: Digests = emptyDigests(0)): void => {
+      const { sequence } = message;
+      const facts = { stream: message.stream, sequence, status, group, cells };
+      const length = writeReply(this.#body, facts);
+      this.#out?.send(from, CHANNEL_REPLY, this.#body.subarray(0, length));
+    };
+    const aligned = stream.complete === message.sequence && stream.highest <= message.sequence;
+    if (!aligned || message.table !== this.#homes.hash || message.table === 0) {
+      reply('busy');
+      return;
+    }
+    const mine = this.#digestsOf(nowMs, tenure);
+    if (mine === undefined) {
+      reply('busy');
+      return;
+    }
+    const groups = differing(message, mine);
+    if (groups.length === 0) reply('equal');
+    else if (tenure.evicted > 0 && this.#store.size >= this.#store.capacity * FULL) reply('full');
+    else {
+      for (const group of groups.slice(0, DIFFERENCES_PER_DIGEST)) {
+        reply('differs', group, this.#cellsOf(tenure, group));
+      }
+    }
+  }
+
+  snapshot(nowMs: number, from: PeerIndex, body: Uint8Array): void {
+    const head = readSnapshotHead(body);
+    const tenure = head === undefined ? undefined : this.#tenureFor(nowMs, from);
+    if (head === undefined || tenure === undefined) {
+      this.#malformed++;
+      return;
+    }
+    const store = this.#store;
+    const end = head.firstBucket + head.buckets;
+    readPart(body, SNAPSHOT_HEAD_BYTES, {
+      born: (bucket, key, generation) => {
+        if (bucket < head.firstBucket || bucket >= end || bucket >= this.#homes.buckets) {
+          this.#foreign++;
+          return;
+        }
+        this.#put(tenure, bucket, key, generation);
+        const ticket = store.findOf(tenure, key);
+        if (ticket !== NONE) store.setMark(ticket, true);
+      },
+      ended: () => {},
+    });
+    // With another table the owner may think that others keep what is missing here.
+    const whole = !head.partial && head.table === this.#homes.hash;
+    this.#unmark(tenure, head, whole);
+  }
+
+  postpone(lateMs: number): void {
+    for (const [peer, dueMs] of this.#paused) this.#paused.set(peer, dueMs + lateMs);
+  }
+
+  service(nowMs: number): void {
+    if (nowMs >= this.#dueMs) {
+      this.#dueMs = NEVER;
+      this.#acknowledge(nowMs);
+      this.#voidPaused(nowMs);
+      this.#startStrays(nowMs);
+    }
+    if (this.#store.voided > 0 || this.#strayCursor >= 0) {
+      if (nowMs >= this.#sweepAtMs || this.#sweepAtMs === NEVER) this.#sweep(nowMs);
+    }
+  }
+
+  nextWakeupMs(nowMs: number): number {
+    const sweeping = this.#store.voided > 0 || this.#strayCursor >= 0;
+    if (!sweeping) return this.#dueMs;
+    return Math.min(this.#dueMs, this.#sweepAtMs === NEVER ? nowMs : this.#sweepAtMs);
+  }
+
+  #streamFrom(peer: PeerIndex): InStream {
+    let stream = this.#streams[peer];
+    if (stream === undefined) {
+      stream = new InStream(this.#times);
+      this.#streams[peer] = stream;
+    }
+    return stream;
+  }
+
+  #tenureFor(nowMs: number, peer: PeerIndex): Tenure | undefined {
+    const member = this.#peers.get(peer);
+    if (member === undefined) return undefined;
+    const tenure = this.#store.open(peer, member.boot);
+    if (member.status === 'dead' || member.status === 'left') this.dead(nowMs, peer);
+    return tenure;
+  }
+
+  #read(stream: InStream, tenure: Tenure, body: Uint8Array, at: number): void {
+    this.#stream = stream;
+    this.#tenure = tenure;
+    readPart(body, at, this.#reader);
+  }
+
+  #born(bucket: number, key: FlowKey, generation: number): void {
+    if (bucket >= this.#homes.buckets) {
+      this.#foreign++;
+      return;
+    }
+    this.#records++;
+    if (!this.#stream!.endedBefore(key, generation)) {
+      this.#put(this.#tenure!, bucket, key, generation);
+    }
+  }
+
+  #ended(bucket: number, key: FlowKey, generation: number): void {
+    if (bucket >= this.#homes.buckets) {
+      this.#foreign++;
+      return;
+    }
+    this.#records++;
+    this.#stream!.ended(key, generation);
+    this.#store.delete(this.#tenure!, key, generation);
+  }
+
+  #put(tenure: Tenure, bucket: number, key: FlowKey, generation: number): void {
+    const result = this.#store.put(tenure, bucket, key, generation);
+    if (result === 'full') this.#refused++;
+    else if (result === 'added' || result === 'renewed') this.#learned(key, tenure.peer);
+  }
+
+  #acknowledge(nowMs: number): void {
+    for (const peer of this.#unacked) {
+      const stream = this.#streams[peer]!;
+      if (nowMs >= stream.ackAtMs) {
+        const length = writeAck(this.#body, stream.takeAck(nowMs));
+        this.#out?.send(peer, CHANNEL_ACK, this.#body.subarray(0, length));
+      }
+      if (stream.ackAtMs === NEVER) this.#unacked.delete(peer);
+      else this.#dueMs = Math.min(this.#dueMs, stream.ackAtMs);
+    }
+  }
+
+  #voidPaused(nowMs: number): void {
+    for (const [peer, dueMs] of this.#paused) {
+      if (nowMs < dueMs) {
+        this.#dueMs = Math.min(this.#dueMs, dueMs);
+        continue;
+      }
+      this.#paused.delete(peer);
+      const tenure = this.#store.tenureOf(peer);
+      if (tenure !== undefined) this.#store.void(tenure);
+    }
+  }
+
+  /** Strays stay while the previous table is still asked. */
+  #startStrays(nowMs: number): void {
+    if (!this.#strayPending) return;
+    if (this.#homes.unsettled) {
+      const nextMs = this.#homes.nextWakeupMs() ?? nowMs;
+      this.#dueMs = Math.min(this.#dueMs, Math.max(nextMs, nowMs + TICK_MS));
+      return;
+    }
+    this.#strayPending = false;
+    this.#strayCursor = 0;
+  }
+
+  #sweep(nowMs: number): void {
+    const most = this.#settings.sweepPerTick;
+    this.#store.sweep(most);
+    if (this.#strayCursor >= 0) this.#sweepStrays(most);
+    const more = this.#store.voided > 0 || this.#strayCursor >= 0;
+    this.#sweepAtMs = more ? nowMs + TICK_MS : NEVER;
+  }
+
+  #sweepStrays(most: number): void {
+    const store = this.#store;
+    const self = this.#peers.self;
+    // Looking costs a fraction of removing.
+    for (let looked = 0; looked < most * 4; looked++) {
+      if (this.#strayCursor >= store.top) {
+        this.#strayCursor = -1;
+        return;
+      }
+      const ticket = this.#strayCursor++;
+      if (!store.isForeign(ticket) || this.#homes.isHome(self, store.bucketOf(ticket))) continue;
+      store.remove(ticket);
+      this.#strays++;
+    }
+  }
+
+  /** What this home keeps for an owner, or `undefined` when it cannot tell now. */
+  #digestsOf(nowMs: number, tenure: Tenure): Digests | undefined {
+    const strays = this.#strayPending || this.#strayCursor >= 0;
+    if (!strays) return { counts: tenure.counts, hashes: tenure.digests };
+    // Tickets of buckets that moved away are still there: count only those that should be.
+    if (!this.#walks.take(nowMs, tenure.count)) return undefined;
+    const digests = emptyDigests();
+    for (let group = 0; group < DIGEST_GROUPS; group++) {
+      this.#walk(tenure, group, (_, ticketHash) => {
+        digests.counts[group]!++;
+        digests.hashes[group]! ^= ticketHash;
+      });
+    }
+    return digests;
+  }
+
+  #cellsOf(tenure: Tenure, group: number): Digests {
+    const { bucketsPerGroup, bucketsPerCell, cellsPerGroup } = this.#cells;
+    const cells = emptyDigests(cellsPerGroup);
+    this.#walk(tenure, group, (bucket, ticketHash) => {
+      const cell = Math.floor((bucket - group * bucketsPerGroup) / bucketsPerCell);
+      cells.counts[cell]!++;
+      cells.hashes[cell]! ^= ticketHash;
+    });
+    return cells;
+  }
+
+  /** Every ticket of a group in buckets that this node is a home of. */
+  #walk(tenure: Tenure, group: number, each: (bucket: number, hash: number) => void): void {
+    const store = this.#store;
+    const self = this.#peers.self;
+    for (let at = store.firstInChain(tenure, group); at !== NONE; at = store.nextInChain(at)) {
+      const bucket = store.bucketOf(at);
+      if (!this.#homes.isHome(self, bucket)) continue;
+      store.readKey(at, this.#key);
+      each(bucket, ticketDigest(this.#key, store.generationOf(at)));
+    }
+  }
+
+  /** Ends what a whole snapshot did not name, except what is younger than the snapshot. */
+  #unmark(tenure: Tenure, head: SnapshotHead, whole: boolean): void {
+    const store = this.#store;
+    const last = head.firstBucket + head.buckets - 1;
+    if (last >= this.#homes.buckets) return;
+    for (let group = tenure.chainOf(head.firstBucket); group <= tenure.chainOf(last); group++) {
+      let next: number;
+      for (let at = store.firstInChain(tenure, group); at !== NONE; at = next) {
+        next = store.nextInChain(at);
+        const bucket = store.bucketOf(at);
+        if (bucket < head.firstBucket || bucket > last) continue;
+        if (store.isMarked(at)) store.setMark(at, false);
+        else if (whole && !isNewer(store.generationOf(at), head.generation)) store.remove(at);
+      }
+    }
+  }
+}
+
+function differing(theirs: DigestMessage, mine: Digests): number[] {
+  const groups: number[] = [];
+  for (let group = 0; group < DIGEST_GROUPS; group++) {
+    if (
+      theirs.counts[group] !== mine.counts[group] ||
+      theirs.hashes[group] !== mine.hashes[group]
+    ) {
+      groups.push(group);
+    }
+  }
+  return groups;
+}
