@@ -329,6 +329,13 @@ export class Membership {
       this.#verify(nowMs, entry, claim, out);
       return;
     }
+    if (claim.status === DEAD && entry.suspicion !== undefined) {
+      // Whoever is suspected has the shortest time to refute here too, and a last word.
+      if (entry.suspicion.confirmFully(nowMs + this.#settings.lastWordMs)) {
+        out.post(entry.peer, FIELD_CLAIM, encodeClaim(claim, true));
+      }
+      return;
+    }
     if (claim.address === '' && claim.run !== entry.member.run) return; // A life not met yet.
     this.#learn(nowMs, entry, claim, out);
     if (claim.status === SUSPECT) this.#suspect(nowMs, entry, claim, out);

@@ -20,6 +20,8 @@ export interface MembershipSettings {
   readonly suspicionMaxFactor: number;
   /** Independent confirmations that bring a suspicion down to its shortest. */
   readonly confirmations: number;
+  /** A suspect that others declared dead is told, and has this long to refute here. */
+  readonly lastWordMs: number;
   /** Highest local health score; time-outs are multiplied by score + 1 (Lifeguard). */
   readonly awarenessMax: number;
   /** A rumour leaves a node `gossipMultiplier * ceil(log10(nodes + 1))` times. */
@@ -61,6 +63,7 @@ export const MEMBERSHIP_DEFAULTS: MembershipSettings = {
   suspicionMultiplier: 2.5,
   suspicionMaxFactor: 6,
   confirmations: 3,
+  lastWordMs: 400,
   awarenessMax: 8,
   gossipMultiplier: 4,
   gossipFanout: 4,

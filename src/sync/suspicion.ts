@@ -9,6 +9,7 @@ export class Suspicion {
   readonly #wanted: number;
   readonly #accusers: string[];
   #shiftMs = 0;
+  #notBeforeMs = 0;
 
   constructor(nowMs: number, accuser: string, minMs: number, maxMs: number, wanted: number) {
     this.#startMs = nowMs;
@@ -25,6 +26,16 @@ export class Suspicion {
     return true;
   }
 
+  /**
+   * Somebody's own suspicion ran out: no more confirmation is needed, only a last word.
+   * @returns false when that was known.
+   */
+  confirmFully(notBeforeMs: number): boolean {
+    if (this.#notBeforeMs > 0) return false;
+    this.#notBeforeMs = notBeforeMs;
+    return true;
+  }
+
   /** Moves the end: time in which this node itself stood still does not count. */
   postpone(byMs: number): void {
     this.#shiftMs += byMs;
@@ -32,10 +43,10 @@ export class Suspicion {
 
   get endMs(): number {
     const confirmed = this.#accusers.length - 1;
-    const share =
-      this.#wanted < 1 ? 1 : Math.min(1, Math.log(confirmed + 1) / Math.log(this.#wanted + 1));
+    const certain = this.#wanted < 1 || this.#notBeforeMs > 0;
+    const share = certain ? 1 : Math.min(1, Math.log(confirmed + 1) / Math.log(this.#wanted + 1));
     const lengthMs = this.#maxMs - (this.#maxMs - this.#minMs) * share;
-    return this.#startMs + this.#shiftMs + lengthMs;
+    return Math.max(this.#startMs + lengthMs, this.#notBeforeMs) + this.#shiftMs;
   }
 }
 

@@ -1,0 +1,170 @@
+import type { MembershipSettings } from '../settings.ts';
+import { doFault, Excuses, FAULTS, type FaultName } from './faults.ts';
+import type { ComponentFactory, SimNode } from './sim-node.ts';
+import { type MemberEvent, World } from './world.ts';
+
+/** What a component brings to a trial: its own load and its own invariants. */
+export interface TrialPart {
+  readonly components: ComponentFactory;
+  /** Before the first event. Plan load with `world.at` and `world.act`. */
+  begin(world: World): void;
+  /** When all has been quiet. @returns what does not hold, in words. */
+  check(world: World): readonly string[];
+}
+
+export interface TrialOptions {
+  readonly nodes: number;
+  readonly seed: number;
+  /** Default: by the seed, 0 to 10 %. */
+  readonly loss?: number;
+  readonly settings?: Partial<MembershipSettings>;
+  /** Only these faults, in any order. Default: by the seed. */
+  readonly faults?: readonly FaultName[];
+  readonly parts?: readonly TrialPart[];
+  /** Quiet time before the invariants are checked. Default 40,000. */
+  readonly quietMs?: number;
+}
+
+export interface TrialResult {
+  readonly seed: number;
+  readonly failures: readonly string[];
+  readonly faults: readonly FaultName[];
+  readonly traceHash: string;
+  readonly virtualMs: number;
+  readonly events: number;
+  readonly datagrams: number;
+  readonly bytesPerNodePerSecond: number;
+}
+
+const SETTLE_MS = 6_000;
+const FAULT_WINDOW_MS = 30_000;
+const FAILURES_MAX = 10;
+const LOSSES = [0, 0, 0.01, 0.03, 0.05, 0.1] as const;
+
+/** One simulated world with faults, then quiet, then the invariants. Same options, same result. */
+export function runTrial(options: TrialOptions): TrialResult {
+  const { nodes, seed } = options;
+  const parts = options.parts ?? [];
+  const failures: string[] = [];
+  const fail = (text: string) => {
+    if (failures.length < FAILURES_MAX) failures.push(text);
+  };
+  const components: ComponentFactory = (peers, random, node) =>
+    parts.flatMap((part) => part.components(peers, random, node));
+  // Even seeds mix versions.
+  const world = new World({
+    nodes,
+    seed,
+    nextVersion: seed % 2 === 0 ? 0.5 : 0,
+    startWithinMs: 1_500,
+    ...(options.settings === undefined ? {} : { settings: options.settings }),
+    ...(parts.length === 0 ? {} : { components }),
+  });
+  const { random } = world;
+  world.network.settings = {
+    ...world.network.settings,
+    loss: options.loss ?? LOSSES[random.below(LOSSES.length)]!,
+    duplication: random.chance(0.5) ? 0.02 : 0,
+    reordering: random.chance(0.5) ? 0.05 : 0,
+  };
+  const excuses = new Excuses();
+  const byId = new Map<string, SimNode>(world.nodes.map((node) => [node.id, node]));
+  world.onMember = (event) => checkDeath(event, excuses, byId, fail);
+  for (const part of parts) part.begin(world);
+  world.runUntil(SETTLE_MS);
+  const faults = planFaults(world, options.faults);
+  let endMs = world.nowMs;
+  for (const fault of faults) {
+    world.runUntil(world.nowMs + random.between(500, FAULT_WINDOW_MS / faults.length));
+    endMs = Math.max(endMs, world.nowMs + doFault(world, excuses, fault));
+  }
+  world.runUntil(endMs);
+  world.network.heal();
+  world.runUntil(world.nowMs + (options.quietMs ?? 40_000));
+  // With loss there is always some suspicion on its way somewhere; it must not stay.
+  for (let tries = 0; tries < 5 && isBusy(world); tries += 1) world.runUntil(world.nowMs + 2_000);
+  checkViews(world, fail);
+  checkBounds(world, fail);
+  for (const part of parts) for (const text of part.check(world)) fail(text);
+  return {
+    seed,
+    failures,
+    faults,
+    traceHash: world.traceHash,
+    virtualMs: world.nowMs,
+    events: world.events,
+    datagrams: world.datagrams,
+    bytesPerNodePerSecond:
+      (world.datagramBytes + world.streamBytes) / nodes / (world.nowMs / 1_000),
+  };
+}
+
+function isBusy(world: World): boolean {
+  return world.up().some(({ core }) => {
+    const { gossip, table } = core!.membership;
+    return gossip.size > 0 || table.live().some(({ member }) => member.status === 'suspect');
+  });
+}
+
+function planFaults(world: World, wanted: readonly FaultName[] | undefined): FaultName[] {
+  if (wanted !== undefined) return [...wanted];
+  const faults: FaultName[] = [];
+  for (let count = 1 + world.random.below(4); count > 0; count -= 1) {
+    faults.push(FAULTS[world.random.below(FAULTS.length)]!);
+  }
+  return faults;
+}
+
+function checkDeath(
+  event: MemberEvent,
+  excuses: Excuses,
+  byId: ReadonlyMap<string, SimNode>,
+  fail: (text: string) => void,
+): void {
+  if (event.change !== 'dead') return;
+  const subject = byId.get(event.member.id)!;
+  if (!subject.up || excuses.holds(event.atMs, event.observer, subject)) return;
+  const at = (event.atMs / 1_000).toFixed(2);
+  fail(`${at} s: ${event.observer.id} declared the healthy ${subject.id} dead`);
+}
+
+function checkViews(world: World, fail: (text: string) => void): void {
+  const up = world.up();
+  for (const node of up) {
+    const view = world.view(node);
+    for (const other of up) {
+      const member = view.get(other.id);
+      if (member === undefined) fail(`${node.id} does not see ${other.id}`);
+      else if (member.status !== 'alive') fail(`${node.id} still suspects ${other.id}`);
+      else if (member.run !== other.run || member.boot !== other.boot) {
+        fail(`${node.id} sees an older life of ${other.id}`);
+      } else if (member.incarnation !== other.core!.membership.self.incarnation) {
+        fail(`${node.id} sees another incarnation of ${other.id}`);
+      }
+    }
+    for (const id of view.keys()) {
+      if (!up.some((other) => other.id === id)) fail(`${node.id} still sees ${id}, which is down`);
+    }
+  }
+}
+
+function checkBounds(world: World, fail: (text: string) => void): void {
+  const up = world.up();
+  // Alone there is nobody to tell anything.
+  if (up.length < 2) return;
+  for (const node of up) {
+    const { membership, links, counters } = node.core!;
+    if (membership.gossip.size > 0) {
+      fail(`${node.id} still has ${membership.gossip.size} rumours to tell`);
+    }
+    if (links.sessions > 4 * world.nodes.length + 8) {
+      fail(`${node.id} keeps ${links.sessions} sessions`);
+    }
+    if (membership.awareness.score > 2) {
+      fail(`${node.id} still doubts itself (${membership.awareness.score})`);
+    }
+    if (counters.packetsMalformed + membership.counters.claimsMalformed > 0) {
+      fail(`${node.id} met packets that it could not read`);
+    }
+  }
+}
