@@ -112,7 +112,10 @@ test('lines of several processes on one pipe never mix', async () => {
       stdio: ['ignore', fd, 'inherit'],
     }),
   );
-  const reader = spawn('cat', [fifo], { stdio: ['ignore', 'pipe', 'inherit'] });
+  // A reader that comes late finds a full pipe, with all writers in the middle of a write.
+  const reader = spawn('sh', ['-c', 'sleep 0.5; exec cat "$0"', fifo], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
   let text = '';
   reader.stdout.setEncoding('utf8').on('data', (chunk: string) => {
     text += chunk;
