@@ -95,10 +95,7 @@ export async function runScenario(lab: Lab, options: RunOptions): Promise<LabRes
       observer.event(flippedAtMs, mover.describe(to));
       const convergenceMs = await mover.moveTo(to);
       flips.push({ atMs: round(flippedAtMs), from: from.name, to: to.name, convergenceMs });
-      observer.event(
-        monotonicMs() - beganAtMs,
-        `the route points to ${to.name} (${convergenceMs} ms)`,
-      );
+      observer.event(flippedAtMs + convergenceMs, `the route points to ${to.name}`);
     }
 
     await waitForEnds(ledger, beganAtMs, options);

@@ -12,6 +12,7 @@ import { scenarioNamed } from '../../bench/lab/scenarios/registry.ts';
 import { serverNamed } from '../../bench/lab/servers/registry.ts';
 import type { Family } from '../../bench/lab/topology.ts';
 import { withLab } from '../../bench/lab/with-lab.ts';
+import { exitCodes } from './exit.ts';
 import { familyOption, labAction, popsOption, serverOption } from './lab.ts';
 
 interface DemoFlags {
@@ -74,7 +75,8 @@ async function demo(flags: DemoFlags & { flip: 'bgp' | 'route' }): Promise<numbe
     return await withLab(options, async (lab) => {
       const done: Column[] = [];
       for (const act of acts()) {
-        screen.begin(title(act.title.filter((part) => part !== '').join(', ')));
+        const name = act.title.filter((part) => part !== '').join(', ');
+        screen.begin(title(name));
         const scenario = scenarioNamed(act.scenario);
         const result: LabResult = await runScenario(lab, {
           scenario,
@@ -87,11 +89,13 @@ async function demo(flags: DemoFlags & { flip: 'bgp' | 'route' }): Promise<numbe
           signal,
         });
         done.push({ title: act.title, result });
+        const { survived, started } = result.sessions;
+        screen.note(`done: ${name}: ${survived} of ${started} sessions survived`);
       }
       return done;
     });
   }).finally(() => screen.close());
   const lines = [...comparisonTable(columns), '', ...conclusion(columns.map((c) => c.result))];
   process.stdout.write(`\n${lines.join('\n')}\n`);
-  return 0;
+  return exitCodes.ok;
 }

@@ -22,7 +22,7 @@ import { serverNamed, servers } from '../../bench/lab/servers/registry.ts';
 import { removeLab, stopRunner } from '../../bench/lab/teardown.ts';
 import { type Family, POPS_MAX } from '../../bench/lab/topology.ts';
 import { withLab } from '../../bench/lab/with-lab.ts';
-import { HoldfastError } from '../errors.ts';
+import { ExitError, exitCodes } from './exit.ts';
 
 /** A whole number within bounds, for commander. */
 function whole(min: number, max: number) {
@@ -55,17 +55,18 @@ export const popsOption = () =>
 const idOption = () => new Option('--id <id>', 'the lab, as "lab list" names it');
 
 /**
- * Runs an action of the lab; an error becomes one clear line and the exit code: 1 when the lab
- * failed, 2 for a wrong call, 128 + n after signal n.
+ * Runs an action of the lab. Errors get their exit codes: 1 when the lab failed, 2 for a wrong
+ * call, 128 + n after signal n.
  */
-export async function labAction(work: () => Promise<number | undefined>): Promise<void> {
+export async function labAction(work: () => Promise<number>): Promise<void> {
   try {
-    process.exitCode = (await work()) ?? 0;
+    process.exitCode = await work();
   } catch (error) {
-    if (!(error instanceof HoldfastError)) throw error;
-    process.stderr.write(`holdfast: ${error.message}\n`);
-    if (error instanceof Interrupted) process.exitCode = error.exitCode;
-    else process.exitCode = error.source === 'usage' ? 2 : 1;
+    if (error instanceof Interrupted) throw new ExitError(error.exitCode, error.message);
+    if (error instanceof LabError && error.source === 'usage') {
+      throw new ExitError(exitCodes.usage, error.message);
+    }
+    throw error;
   }
 }
 
@@ -202,7 +203,7 @@ async function run(name: string, flags: RunFlags): Promise<number> {
   await publish(result, flags.json);
   const wrong = complaints(result, scenario.survive);
   for (const text of wrong) process.stderr.write(`holdfast: ${text}\n`);
-  return wrong.length === 0 ? 0 : 1;
+  return wrong.length === 0 ? exitCodes.ok : exitCodes.runtime;
 }
 
 /** The table for people, JSON for programs; both never share a stream. */
@@ -234,7 +235,7 @@ async function up(flags: RunFlags): Promise<number> {
   ${shell} pop-a -- birdc -s ${lab.directory('pop-a')}/bird.ctl disable vip${lab.options.family}
   holdfast lab down --id ${lab.id}
 `);
-  return 0;
+  return exitCodes.ok;
 }
 
 async function findLab(id: string | undefined): Promise<StoredLab> {
@@ -256,7 +257,6 @@ async function down(flags: { id?: string; all?: boolean }): Promise<number> {
   await requirePrograms(['ip']);
   const named = flags.id === undefined ? await storedLabs() : [await findLab(flags.id)];
   const evenUsed = flags.all === true || flags.id !== undefined;
-  let removed = 0;
   for (const lab of named) {
     const { id } = lab.record;
     const runner = await livingRunner(lab.record);
@@ -271,11 +271,10 @@ async function down(flags: { id?: string; all?: boolean }): Promise<number> {
       await stopRunner(lab);
     }
     const { namespaces, processes } = await removeLab(lab);
-    removed += 1;
     process.stdout.write(`lab ${id} removed: ${namespaces} namespaces, ${processes} processes\n`);
   }
   if (named.length === 0) process.stdout.write('no labs\n');
-  return removed === named.length ? 0 : 1;
+  return exitCodes.ok;
 }
 
 async function shell(node: string, command: string[], id: string | undefined): Promise<number> {
@@ -327,5 +326,5 @@ async function list(): Promise<number> {
   out.push('', 'Scenarios', ...scenarios.map((s) => `  ${s.name.padEnd(14)}${s.about}`));
   out.push('', 'Servers', `  ${servers.map((server) => server.name).join(', ')}`);
   process.stdout.write(`${out.join('\n')}\n`);
-  return 0;
+  return exitCodes.ok;
 }

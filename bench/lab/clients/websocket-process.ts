@@ -87,6 +87,12 @@ function run(plan: StreamPlan, index: number, reporter: Reporter): Promise<void>
   socket.on('error', (error) => {
     complaint = error.message;
   });
+  // ws reports a reset of an open connection only as code 1006; the socket knows more.
+  socket.on('upgrade', (response) => {
+    response.socket.on('error', (error) => {
+      complaint = error.message;
+    });
+  });
   socket.on('close', (code, reason) => {
     if (check.next === plan.count && code === 1000) {
       end('complete', `${plan.count} echoes in order`);

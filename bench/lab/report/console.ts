@@ -7,6 +7,8 @@ import { seconds } from './text.ts';
 export interface Console extends RunObserver {
   /** A new run begins; `title` says which. */
   begin(title: string): void;
+  /** A line that stays in view when the next run begins. */
+  note(text: string): void;
   /** Leaves the last state on the screen. */
   close(): void;
 }
@@ -31,6 +33,7 @@ class LiveConsole implements Console {
   #step = '';
   #view: RunView | undefined;
   #events: { atMs: number; text: string }[] = [];
+  readonly #notes: string[] = [];
   #drawn = 0;
   #closed = false;
 
@@ -61,7 +64,12 @@ class LiveConsole implements Console {
 
   event(atMs: number, text: string): void {
     this.#events.push({ atMs, text });
-    this.#events = this.#events.slice(-EVENTS_MAX);
+    this.#events = this.#events.sort((a, b) => a.atMs - b.atMs).slice(-EVENTS_MAX);
+    this.#draw();
+  }
+
+  note(text: string): void {
+    this.#notes.push(text);
     this.#draw();
   }
 
@@ -80,6 +88,7 @@ class LiveConsole implements Console {
       title: this.#title,
       sinceMs: performance.now() - this.#sinceMs,
       step: this.#step,
+      notes: this.#notes,
       view: this.#view,
       events: this.#events,
     };
@@ -116,7 +125,7 @@ class LogConsole implements Console {
   tick(view: RunView): void {
     const nowMs = performance.now();
     const running = view.sessions.filter((session) => session.end === undefined).length;
-    if (nowMs - this.#toldAtMs < SUMMARY_EVERY_MS || running === 0) return;
+    if (nowMs - this.#toldAtMs < SUMMARY_EVERY_MS || running === 0 || view.elapsedMs === 0) return;
     this.#toldAtMs = nowMs;
     const at = `${seconds(view.elapsedMs)} of ${seconds(view.durationMs)} s`;
     this.#line(
@@ -126,6 +135,10 @@ class LogConsole implements Console {
 
   event(atMs: number, text: string): void {
     this.#line(`at ${seconds(atMs, 3)} s: ${text}`);
+  }
+
+  note(text: string): void {
+    this.#line(text);
   }
 
   close(): void {}

@@ -12,6 +12,8 @@ export interface FrameContent {
   readonly sinceMs: number;
   /** The newest step of setting up; shown while there are no clients. */
   readonly step: string;
+  /** Lines about earlier runs. */
+  readonly notes: readonly string[];
   readonly view: RunView | undefined;
   /** Newest last. */
   readonly events: readonly { readonly atMs: number; readonly text: string }[];
@@ -26,6 +28,7 @@ export function frame(content: FrameContent, columns: number, rows: number): str
   const clock = `${seconds(content.sinceMs)} s`;
   const titleWidth = Math.max(0, columns - clock.length - 1);
   const lines = [`${fit(content.title, titleWidth)} ${clock}`, ''];
+  if (content.notes.length > 0) lines.push(...content.notes.map((note) => `  ${note}`), '');
   if (view === undefined) {
     lines.push(`  ${content.step}`);
   } else {

@@ -18,6 +18,11 @@ const COUNT_WIDTH = 10;
 const gaps = ({ p50, p99, max }: Distribution): string =>
   `p50 ${milliseconds(p50)}  p99 ${milliseconds(p99)}  max ${milliseconds(max)}`;
 
+function flipGaps(result: LabResult): string {
+  const felt = survivorsGap(result);
+  return felt === undefined ? 'no echo stream came through' : gaps(felt);
+}
+
 const listed = (counts: Readonly<Record<string, number>>): string =>
   Object.entries(counts)
     .filter(([, count]) => count > 0)
@@ -53,8 +58,8 @@ export function resultTable(result: LabResult): string[] {
     ...(flipEvents.length === 0
       ? [line('route', 'did not move')]
       : [line('route moved', routeMoves(result))]),
-    ...(flipEvents.length === 0 ? [] : [line('echo gap at flip, ms', gaps(result.gapMs))]),
-    line('echo gap before, ms', gaps(result.baselineGapMs)),
+    ...(flipEvents.length === 0 ? [] : [line('echo gap at flip, ms', flipGaps(result))]),
+    line('echo gap in quiet, ms', gaps(result.baselineGapMs)),
     line('TCP retransmits', listed(result.retransmitsByNode)),
     line('RSTs sent by PoPs', listed(result.resetsSent)),
     line('relayed packets', String(result.relayedPackets)),
@@ -104,9 +109,9 @@ export function comparisonTable(columns: readonly Column[]): string[] {
     row('stalled', (r) => String(r.sessions.stalled)),
     row('corrupt', (r) => String(r.sessions.corrupt)),
     row('route moved in, ms', (r) => milliseconds(r.flipEvents[0]?.convergenceMs ?? null)),
-    row('echo gap before, p99 ms', (r) => milliseconds(r.baselineGapMs.p99)),
-    row('echo gap at flip, p99', (r) => milliseconds(survivorsGap(r)?.p99 ?? null)),
-    row('echo gap at flip, max', (r) => milliseconds(survivorsGap(r)?.max ?? null)),
+    row('echo gap quiet, p99 ms', (r) => milliseconds(r.baselineGapMs.p99)),
+    row('echo gap flip, p99 ms', (r) => milliseconds(survivorsGap(r)?.p99 ?? null)),
+    row('echo gap flip, max ms', (r) => milliseconds(survivorsGap(r)?.max ?? null)),
     row('TCP retransmits', (r) => String(r.retransmits)),
     row('relayed packets', (r) => String(r.relayedPackets)),
   ];

@@ -1,0 +1,32 @@
+/** What the commands answer before anything is created; needs no root. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { InvalidArgumentError } from 'commander';
+import { parseDuration } from '../../src/cli/lab.ts';
+import { holdfast } from './command-line.ts';
+
+test('times are read with and without a unit', () => {
+  assert.deepEqual(
+    ['8', '8s', '500ms', '1.5', '2m'].map(parseDuration),
+    [8_000, 8_000, 500, 1_500, 120_000],
+  );
+  for (const text of ['', '0', '-1', '8h', 'x', '61m']) {
+    assert.throws(() => parseDuration(text), InvalidArgumentError, text);
+  }
+});
+
+test('asking for healing is answered plainly while there is none', async () => {
+  const { code, stderr, stdout } = await holdfast('lab', 'run', 'single-flip', '--healing', 'on');
+  assert.equal(code, 1);
+  assert.match(stderr, /cannot heal sessions yet/);
+  assert.equal(stdout, '');
+});
+
+test('a wrong call ends with code 2 and says what would be right', async () => {
+  const unknown = await holdfast('lab', 'run', 'nope');
+  assert.equal(unknown.code, 2);
+  assert.match(unknown.stderr, /single-flip, no-flip/);
+  const short = await holdfast('lab', 'run', 'single-flip', '--duration', '2s');
+  assert.equal(short.code, 2);
+  assert.match(short.stderr, /at least --duration 6500ms/);
+});
