@@ -105,6 +105,9 @@ test('no bytes make the event parser throw, and an endless line is not kept', ()
       for (const text of texts) parser.push(text);
     }),
   );
+  const cut = new SseParser(100);
+  cut.push(`data: ${'x'.repeat(1_000)}`);
+  assert.equal(cut.push('\n\n')[0]?.data.length, 94);
   const parser = new SseParser(100);
   for (let i = 0; i < 1_000; i += 1) assert.deepEqual(parser.push('x'.repeat(100)), []);
   assert.deepEqual(parser.push('\n\ndata: after\n\n'), [{ id: '', data: 'after' }]);

@@ -123,6 +123,7 @@ test('every session is counted exactly once, however it ended', () => {
       ).sessions;
       assert.equal(started, ends.length);
       assert.equal(survived + reset + stalled + corrupt, started);
+      assert.equal(stalled, ends.filter((end) => end === 'stalled' || end === 'open').length);
     }),
   );
 });
