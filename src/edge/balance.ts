@@ -105,7 +105,8 @@ export class Balance {
       const index = (this.#next + step) % count;
       const origin = this.#origins[index]!;
       if (!this.isFree(origin, nowMs, tried, allowEjected)) continue;
-      this.#next = (index + 1) % count;
+      // A retry does not move the turn, or with two origins every request would begin at the bad one.
+      if (tried === undefined) this.#next = (index + 1) % count;
       return origin;
     }
     return undefined;
@@ -123,7 +124,7 @@ export class Balance {
       if (best !== undefined && origin.inFlight >= best.inFlight) continue;
       if (this.isFree(origin, nowMs, tried, allowEjected)) best = origin;
     }
-    if (best !== undefined) this.#next = (best.index + 1) % count;
+    if (best !== undefined && tried === undefined) this.#next = (best.index + 1) % count;
     return best;
   }
 

@@ -55,6 +55,19 @@ test('round-robin begins at random, so that many workers do not all begin with o
   assert.equal(picks(poolOf(3, 'round-robin', { random: () => 0.99 }), 3), '201');
 });
 
+test('a retry does not move the turn', () => {
+  for (const balance of ['round-robin', 'least-connections'] as const) {
+    const pool = poolOf(2, balance);
+    const begun: unknown[] = [];
+    for (let i = 0; i < 6; i++) {
+      const picked = pool.pick(keyOf(), 0, undefined) as OriginState;
+      begun.push(picked.index);
+      if (picked.index === 0) pool.pick(keyOf(), 0, [picked]);
+    }
+    assert.equal(begun.join(''), '010101', balance);
+  }
+});
+
 test('least-connections takes the least busy, in turn among equals', () => {
   const pool = poolOf(3, 'least-connections');
   assert.equal(picks(pool, 6), '012012');
