@@ -4,7 +4,8 @@
  *
  *     digest    u32 stream │ u32 sequence │ u32 table │ 64-bit map of groups │ (u32 count, u32 hash) …
  *     reply     u32 stream │ u32 sequence │ u8 status │ if "differs": u8 group │ u8 cells │ (count, hash) …
- *     snapshot  u32 table │ u32 generation │ u32 first bucket │ u32 buckets │ u8 flags │ part
+ *     snapshot  u32 stream │ u32 sequence │ u32 table │ u32 generation
+ *               │ u32 first bucket │ u32 buckets │ u8 flags │ part
  *
  * A group is a 64th of the buckets, a cell a 64th of a group (one bucket, when there are fewer). A
  * digest covers the owner's tickets in the buckets that the home keeps for it.
@@ -15,7 +16,7 @@ import { partEnd } from './ticket-part.ts';
 export const DIGEST_GROUPS = 64;
 const DIGEST_HEAD_BYTES = 20;
 const REPLY_HEAD_BYTES = 9;
-export const SNAPSHOT_HEAD_BYTES = 17;
+export const SNAPSHOT_HEAD_BYTES = 25;
 
 /** Count and hash of each group or cell. Zero count means zero hash. */
 export interface Digests {
@@ -137,6 +138,9 @@ const PARTIAL = 1;
  * the home may not conclude that what is missing here has ended.
  */
 export interface SnapshotHead {
+  readonly stream: number;
+  /** Last frame sent before the snapshot was made. */
+  readonly sequence: number;
   readonly table: number;
   /** Newest generation the owner had given out; later tickets are not covered. */
   readonly generation: number;
@@ -146,26 +150,30 @@ export interface SnapshotHead {
 }
 
 export function writeSnapshotHead(bytes: Uint8Array, head: SnapshotHead): number {
-  writeU32(bytes, 0, head.table);
-  writeU32(bytes, 4, head.generation);
-  writeU32(bytes, 8, head.firstBucket);
-  writeU32(bytes, 12, head.buckets);
-  bytes[16] = head.partial ? PARTIAL : 0;
+  writeU32(bytes, 0, head.stream);
+  writeU32(bytes, 4, head.sequence);
+  writeU32(bytes, 8, head.table);
+  writeU32(bytes, 12, head.generation);
+  writeU32(bytes, 16, head.firstBucket);
+  writeU32(bytes, 20, head.buckets);
+  bytes[24] = head.partial ? PARTIAL : 0;
   return SNAPSHOT_HEAD_BYTES;
 }
 
 /** `undefined` for bytes that are no snapshot. The part after the head was checked. */
 export function readSnapshotHead(bytes: Uint8Array): SnapshotHead | undefined {
   if (bytes.length < SNAPSHOT_HEAD_BYTES) return undefined;
-  const firstBucket = readU32(bytes, 8);
-  const buckets = readU32(bytes, 12);
+  const firstBucket = readU32(bytes, 16);
+  const buckets = readU32(bytes, 20);
   if (buckets === 0 || firstBucket + buckets > 65_536) return undefined;
   if (partEnd(bytes, SNAPSHOT_HEAD_BYTES) < 0) return undefined;
   return {
-    table: readU32(bytes, 0),
-    generation: readU32(bytes, 4),
+    stream: readU32(bytes, 0),
+    sequence: readU32(bytes, 4),
+    table: readU32(bytes, 8),
+    generation: readU32(bytes, 12),
     firstBucket,
     buckets,
-    partial: (bytes[16]! & PARTIAL) !== 0,
+    partial: (bytes[24]! & PARTIAL) !== 0,
   };
 }

@@ -95,8 +95,7 @@ export class Homes {
   start(nowMs: number, self: PeerIndex, member: Member): void {
     this.#usable[self] = 1;
     this.#want(self, candidate(self, member.id), true, nowMs);
-    while (this.tick(nowMs) || this.#build !== undefined);
-    this.#previous = undefined;
+    while (this.tick(nowMs) === undefined || this.#build !== undefined);
   }
 
   /** Follows a change of membership; same arguments as the mesh's `member` event. */
@@ -125,19 +124,21 @@ export class Homes {
 
   /**
    * Builds a slice when a table is under way.
-   * @returns true when {@link rows} is another table now.
+   * @returns the rows until now when {@link rows} is another table from now on.
    */
-  tick(nowMs: number): boolean {
+  tick(nowMs: number): Uint16Array | undefined {
     if (this.#previous !== undefined && nowMs >= this.#settledAtMs) this.#previous = undefined;
     this.#applyDue(nowMs);
     const done = this.#build?.step(this.#mixesPerTick);
-    if (done === undefined) return false;
+    if (done === undefined) return undefined;
     this.#build = undefined;
-    this.#previous = this.#current;
+    const before = this.#current;
+    // A table that named nobody but this node is no help in finding anything.
+    this.#previous = before.members.length > 1 ? before : undefined;
     this.#current = done;
     this.#settledAtMs = nowMs + this.#settleMs;
     this.#version++;
-    return true;
+    return before.rows;
   }
 
   nextWakeupMs(): number | undefined {

@@ -48,7 +48,7 @@ function rowOf(homes: Homes, names: ReadonlyMap<number, string>, bucket: number)
 }
 
 function run(homes: Homes, nowMs: number): void {
-  while (homes.tick(nowMs) || homes.nextWakeupMs() === 0);
+  while (homes.tick(nowMs) !== undefined || homes.nextWakeupMs() === 0);
 }
 
 function table(ids: readonly string[], options = {}): Homes {

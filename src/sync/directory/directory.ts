@@ -176,8 +176,9 @@ export class Directory implements MeshComponent {
   }
 
   #tick(nowMs: number): void {
-    if (this.homes.tick(nowMs)) {
-      this.#publisher.tableChanged(nowMs);
+    const before = this.homes.tick(nowMs);
+    if (before !== undefined) {
+      this.#publisher.tableChanged(nowMs, before);
       this.#keeper.tableChanged(nowMs);
     }
     this.#publisher.service(nowMs);

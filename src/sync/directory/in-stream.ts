@@ -11,6 +11,8 @@ const AHEAD = 4_096;
 const ENDS_MAX = 4_096;
 /** Frames after which an acknowledgement does not wait any longer. */
 const ACK_EVERY = 32;
+/** A request for missing frames that is not answered is repeated ever more slowly. */
+const REQUEST_BACKOFF_MAX = 32;
 
 export interface InStreamTimes {
   /** Longest wait before a received frame is acknowledged. Default 20. */
@@ -39,6 +41,9 @@ export class InStream {
   readonly #ends = new Set<number>();
   #ackAtMs = Number.POSITIVE_INFINITY;
   #unacked = 0;
+  #requests = 0;
+  #announced = 0;
+  #gapSinceMs = Number.POSITIVE_INFINITY;
 
   constructor(times: InStreamTimes) {
     this.#times = times;
@@ -58,6 +63,11 @@ export class InStream {
     return this.#highest;
   }
 
+  /** Since when something is missing; infinity while nothing is. */
+  get gapSinceMs(): number {
+    return this.#gapSinceMs;
+  }
+
   get ackAtMs(): number {
     return this.#ackAtMs;
   }
@@ -69,10 +79,12 @@ export class InStream {
     this.#id = id;
     this.#complete = 0;
     this.#highest = 0;
+    this.#announced = 0;
     this.#received.fill(0);
     this.#ends.clear();
     this.#unacked = 0;
     this.#ackAtMs = Number.POSITIVE_INFINITY;
+    this.#gapSinceMs = Number.POSITIVE_INFINITY;
     return true;
   }
 
@@ -84,10 +96,22 @@ export class InStream {
     const repeated = frame.repeatedAt >= 0 && sequence > 1 && this.#mark(sequence - 1);
     const own = this.#mark(sequence);
     this.#unacked++;
-    const gap = this.#highest > this.#complete;
+    this.#requests = 0;
+    const gap = this.#noteGap(nowMs);
     const waitMs = gap ? this.#times.gapMs : this.#unacked >= ACK_EVERY ? 0 : this.#times.ackMs;
     this.#ackAtMs = Math.min(this.#ackAtMs, nowMs + waitMs);
     return { own, repeated };
+  }
+
+  /**
+   * The owner says how far it has sent: the last frames may be missing without a later one to show it.
+   * @returns true when something is missing.
+   */
+  announce(nowMs: number, sequence: number): boolean {
+    if (sequence > this.#announced) this.#announced = sequence;
+    if (!this.#noteGap(nowMs)) return false;
+    this.#ackAtMs = Math.min(this.#ackAtMs, nowMs + this.#times.gapMs);
+    return true;
   }
 
   /**
@@ -120,12 +144,22 @@ export class InStream {
       else ranges.push([s, s]);
     }
     this.#unacked = 0;
-    const gap = this.#highest > this.#complete;
+    const gap = this.#noteGap(nowMs);
     // While something is missing the request is repeated: it may be lost as well.
-    this.#ackAtMs = gap ? nowMs + this.#times.ackMs : Number.POSITIVE_INFINITY;
-    const last = ranges.at(-1)?.[1];
-    const missingTo = last === undefined ? this.#complete : last - 1;
+    const waitMs = this.#times.ackMs * Math.min(REQUEST_BACKOFF_MAX, 2 ** this.#requests++);
+    this.#ackAtMs = gap ? nowMs + waitMs : Number.POSITIVE_INFINITY;
+    const last = ranges.at(-1)?.[1] ?? this.#complete;
+    // With all ranges told, everything else that was sent is missing.
+    const missingTo = ranges.length < ACK_RANGES_MAX ? Math.max(last, this.#announced) : last;
     return { stream: this.#id, complete: this.#complete, missingTo, ranges };
+  }
+
+  /** Whether frames are missing, and since when. */
+  #noteGap(nowMs: number): boolean {
+    const gap = Math.max(this.#highest, this.#announced) > this.#complete;
+    if (!gap) this.#gapSinceMs = Number.POSITIVE_INFINITY;
+    else if (this.#gapSinceMs > nowMs) this.#gapSinceMs = nowMs;
+    return gap;
   }
 
   #mark(sequence: number): boolean {

@@ -27,6 +27,8 @@ import type { DirectorySettings } from './settings.ts';
 
 const NEVER = Number.POSITIVE_INFINITY;
 const TICK_MS = 5;
+/** After this long a missing frame is taken for lost, and digests are compared without it. */
+const GAP_PATIENCE_MS = 2_000;
 /** Differing groups told per digest; the next digest brings the rest. */
 const DIFFERENCES_PER_DIGEST = 32;
 /** While tables change, digests are made by walking: at most this many tickets per second. */
@@ -189,7 +191,16 @@ export class Keeper {
       const length = writeReply(this.#body, facts);
       this.#out?.send(from, CHANNEL_REPLY, this.#body.subarray(0, length));
     };
-    const aligned = stream.complete === message.sequence && stream.highest <= message.sequence;
+    if (stream.announce(nowMs, message.sequence)) {
+      this.#unacked.add(from);
+      this.#dueMs = Math.min(this.#dueMs, stream.ackAtMs);
+    }
+    // What is under way would look like a difference. But a gap that does not close must not keep
+    // the two sides from comparing.
+    const gapMs = nowMs - stream.gapSinceMs;
+    const aligned =
+      stream.highest <= message.sequence &&
+      (stream.complete === message.sequence || gapMs > GAP_PATIENCE_MS);
     if (!aligned || message.table !== this.#homes.hash || message.table === 0) {
       reply('busy');
       return;
@@ -216,6 +227,8 @@ export class Keeper {
       this.#malformed++;
       return;
     }
+    const stream = this.#streamFrom(from);
+    if (!stream.adopt(head.stream)) return;
     const store = this.#store;
     const end = head.firstBucket + head.buckets;
     readPart(body, SNAPSHOT_HEAD_BYTES, {
@@ -232,7 +245,7 @@ export class Keeper {
     });
     // With another table the owner may think that others keep what is missing here.
     const whole = !head.partial && head.table === this.#homes.hash;
-    this.#unmark(tenure, head, whole);
+    this.#unmark(tenure, head, whole, stream.highest <= head.sequence);
   }
 
   postpone(lateMs: number): void {
@@ -367,11 +380,14 @@ export class Keeper {
     }
   }
 
+  /** Tickets of buckets that moved away are still there, on purpose. */
+  get #straying(): boolean {
+    return this.#strayPending || this.#strayCursor >= 0;
+  }
+
   /** What this home keeps for an owner, or `undefined` when it cannot tell now. */
   #digestsOf(nowMs: number, tenure: Tenure): Digests | undefined {
-    const strays = this.#strayPending || this.#strayCursor >= 0;
-    if (!strays) return { counts: tenure.counts, hashes: tenure.digests };
-    // Tickets of buckets that moved away are still there: count only those that should be.
+    if (!this.#straying) return { counts: tenure.counts, hashes: tenure.digests };
     if (!this.#walks.take(nowMs, tenure.count)) return undefined;
     const digests = emptyDigests();
     for (let group = 0; group < DIGEST_GROUPS; group++) {
@@ -394,20 +410,23 @@ export class Keeper {
     return cells;
   }
 
-  /** Every ticket of a group in buckets that this node is a home of. */
+  /** Every ticket of a group; while strays are allowed, only of buckets that this node keeps. */
   #walk(tenure: Tenure, group: number, each: (bucket: number, hash: number) => void): void {
     const store = this.#store;
     const self = this.#peers.self;
     for (let at = store.firstInChain(tenure, group); at !== NONE; at = store.nextInChain(at)) {
       const bucket = store.bucketOf(at);
-      if (!this.#homes.isHome(self, bucket)) continue;
+      if (this.#straying && !this.#homes.isHome(self, bucket)) continue;
       store.readKey(at, this.#key);
       each(bucket, ticketDigest(this.#key, store.generationOf(at)));
     }
   }
 
-  /** Ends what a whole snapshot did not name, except what is younger than the snapshot. */
-  #unmark(tenure: Tenure, head: SnapshotHead, whole: boolean): void {
+  /**
+   * Ends what a whole snapshot did not name, except what is younger than the snapshot: nothing can
+   * be when no later frame was applied (`latest`), else generations must tell.
+   */
+  #unmark(tenure: Tenure, head: SnapshotHead, whole: boolean, latest: boolean): void {
     const store = this.#store;
     const last = head.firstBucket + head.buckets - 1;
     if (last >= this.#homes.buckets) return;
@@ -418,7 +437,9 @@ export class Keeper {
         const bucket = store.bucketOf(at);
         if (bucket < head.firstBucket || bucket > last) continue;
         if (store.isMarked(at)) store.setMark(at, false);
-        else if (whole && !isNewer(store.generationOf(at), head.generation)) store.remove(at);
+        else if (whole && (latest || !isNewer(store.generationOf(at), head.generation))) {
+          store.remove(at);
+        }
       }
     }
   }

@@ -254,6 +254,7 @@ export class Mender {
     this.#repairAtMs = NEVER;
     for (const peer of this.#repairs) {
       const state = this.#states[peer]!;
+      this.#publisher.streamTo(peer)!.flush(nowMs);
       for (const [group, flags] of state.wanted) {
         if (!this.#pace.open(nowMs)) {
           this.#repairAtMs = nowMs + 10;
@@ -333,7 +334,10 @@ export class Mender {
     partial: boolean,
   ): boolean {
     const { records } = this.#part;
+    const stream = this.#publisher.streamTo(peer)!;
     const at = writeSnapshotHead(this.#snapshot, {
+      stream: stream.id,
+      sequence: stream.lastSent,
       table: this.#homes.hash,
       generation: this.#publisher.newestGeneration,
       firstBucket,

@@ -128,10 +128,10 @@ export class Publisher {
   }
 
   /** The table changed: own tickets of moved buckets go to their new homes, paced. */
-  tableChanged(nowMs: number): void {
-    this.#movedFrom = this.#homes.previousRows;
+  tableChanged(nowMs: number, before: Uint16Array): void {
+    this.#movedFrom = before;
     this.#cursor = 0;
-    if (this.#movedFrom !== undefined) this.#dueMs = Math.min(this.#dueMs, nowMs);
+    this.#dueMs = Math.min(this.#dueMs, nowMs);
   }
 
   acknowledged(nowMs: number, from: PeerIndex, body: Uint8Array): boolean {
