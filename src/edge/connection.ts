@@ -36,6 +36,8 @@ export class ClientConnection {
   readonly trusted: boolean;
   #forwardedHost: string | undefined;
   #forwarded = '';
+  /** The answer being sent is the last on this connection. */
+  ending = false;
   /** What HTTP is spoken on. Undefined before, and again once a tunnel has taken it over. */
   socket: Socket | undefined;
   /** Run when the connection closes; used by what lives exactly as long as the connection. */
@@ -81,6 +83,12 @@ export class ClientConnection {
 
   /** An exchange was answered: the next one that the client asked for may begin. */
   exchangeEnded(): void {
+    if (this.ending) {
+      // What the client sent behind the last answer must not reach anybody: the client cannot know
+      // whether it was done, and after a refusal for bad framing it may not even be a request.
+      this.exchanges.length = 0;
+      return;
+    }
     const next = this.exchanges[0];
     if (next !== undefined) this.begin(next);
   }

@@ -119,7 +119,9 @@ export class Edge {
 
   /** The word of active health checks, by {@link HealthTarget} key. Unknown keys are ignored. */
   setOriginHealth(key: string, originId: string, healthy: boolean): void {
-    this.#gateway.table.routes.get(key)?.pool?.setHealthy(originId, healthy);
+    const route = this.#gateway.table.routes.get(key);
+    route?.pool?.setHealthy(originId, healthy);
+    route?.placeFreed();
   }
 
   /**

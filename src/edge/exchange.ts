@@ -60,6 +60,7 @@ export class Exchange {
     this.connection.exchanges.push(this);
     // A response reports errors as events too; the socket's close is what we act on.
     this.response.on('error', ignore);
+    if (this.isUpgrade) this.request.socket.on('readable', this.#onReadable);
   }
 
   get id(): string {
@@ -113,10 +114,22 @@ export class Exchange {
     this.#sink = sink;
   }
 
-  /** Sends the head. `headers` is a flat list: name, value, name, value. */
-  respond(status: number, statusText: string | undefined, headers: string[]): void {
+  /**
+   * Sends the head. `headers` is a flat list: name, value, name, value.
+   * @param close ends the connection after this answer, and says so.
+   */
+  respond(status: number, statusText: string | undefined, headers: string[], close: boolean): void {
+    if (close) {
+      headers.push('connection', 'close');
+      this.connection.ending = true;
+    }
     if (statusText === undefined) this.response.writeHead(status, headers);
     else this.response.writeHead(status, statusText, headers);
+  }
+
+  /** Lets the client see the head before there is a body. */
+  flushHead(): void {
+    this.response.flushHeaders();
   }
 
   /** Sends a piece of the body; false means: wait for `drained`. */
@@ -152,6 +165,7 @@ export class Exchange {
   /** For an accepted upgrade: the client's socket, taken out of the HTTP machinery. */
   detach(): Socket {
     const socket = this.request.socket;
+    socket.off('readable', this.#onReadable);
     this.response.detachSocket(socket);
     this.connection.socket = undefined;
     this.#leave();
@@ -173,10 +187,24 @@ export class Exchange {
     this.#sink?.clientGone();
   }
 
+  /**
+   * While an upgrade is being asked nobody reads from the client, and a FIN would go unseen. What it
+   * sends early stays in the socket; an end without more to read means that it went away.
+   */
+  #onReadable = (): void => {
+    const socket = this.request.socket;
+    if (socket.readableLength > 0) return;
+    socket.once('end', () => socket.destroy());
+    socket.read();
+  };
+
   #onFinish = (): void => {
     if (this.#gone) return;
     this.#leave();
-    if (this.isUpgrade) lingeringClose(this.request.socket);
+    if (this.isUpgrade) {
+      this.request.socket.off('readable', this.#onReadable);
+      lingeringClose(this.request.socket);
+    }
     this.#sink?.finished();
   };
 

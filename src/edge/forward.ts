@@ -18,6 +18,10 @@ import type { WaitHandle } from './wait-queue.ts';
 /** RFC 9110, 9.2.2: a method that may be repeated without asking. */
 const idempotent = new Set(['GET', 'HEAD', 'PUT', 'DELETE', 'OPTIONS', 'TRACE']);
 
+function flushHeadUnlessWritten(forwarding: Forwarding): void {
+  forwarding.flushHead();
+}
+
 /** Bodies up to this go out with their head in one write. */
 const SINGLE_WRITE_BYTES = 16_384;
 
@@ -69,7 +73,9 @@ export class Forwarding implements Dispatcher.DispatchHandler, ExchangeSink, Wai
     this.exchange.follow(this);
     this.#gateway.active.add(this);
     this.route.budget.deposit();
-    this.#pick(this.exchange.startedMs);
+    // Nobody overtakes those who wait.
+    if (this.route.queue.size > 0) this.#wait(this.exchange.startedMs);
+    else this.#pick(this.exchange.startedMs);
   }
 
   /** For the choice of an origin by header, cookie or client. */
@@ -88,13 +94,18 @@ export class Forwarding implements Dispatcher.DispatchHandler, ExchangeSink, Wai
 
   #pick(nowMs: number): void {
     const origin = this.route.pool?.pick(this, nowMs, this.#tried);
-    if (origin === undefined) return this.#refuse(refusals.noHealthyOrigin);
-    if (origin === 'saturated') {
-      this.#place = this.route.queue.push(this, nowMs + this.route.config.limits.queueMs);
-      if (this.#place === undefined) this.#refuse(refusals.queueFull);
-      return;
-    }
-    this.#dispatch(origin);
+    if (origin === 'saturated') this.#wait(nowMs);
+    else this.#use(origin);
+  }
+
+  #wait(nowMs: number): void {
+    this.#place = this.route.queue.push(this, nowMs + this.route.config.limits.queueMs);
+    if (this.#place === undefined) this.#refuse(refusals.queueFull);
+  }
+
+  #use(origin: OriginState | undefined): void {
+    if (origin === undefined) this.#refuse(refusals.noHealthyOrigin);
+    else this.#dispatch(origin);
   }
 
   #dispatch(origin: OriginState): void {
@@ -124,10 +135,14 @@ export class Forwarding implements Dispatcher.DispatchHandler, ExchangeSink, Wai
 
   // What a waiter is told.
 
-  proceed(): void {
-    this.#place = undefined;
-    if (this.#ended) return this.route.placeFreed();
-    this.#pick(performance.now());
+  proceed(): boolean {
+    const origin = this.#ended
+      ? undefined
+      : this.route.pool?.pick(this, performance.now(), this.#tried);
+    if (origin === 'saturated') return false;
+    this.#leaveQueue();
+    if (!this.#ended) this.#use(origin);
+    return true;
   }
 
   expire(): void {
@@ -158,7 +173,16 @@ export class Forwarding implements Dispatcher.DispatchHandler, ExchangeSink, Wai
     const length = headers['content-length'];
     this.#bodyBytesLeft = length === undefined ? -1 : Number(length);
     const raw = controller.rawHeaders as Buffer[];
-    exchange.respond(status, statusText, this.#answerHeaders(raw, origin));
+    const answerHeaders = this.#answerHeaders(raw, origin);
+    // An answer before the end of the request: what is left of the body must not become a request.
+    const isEarly = this.#body !== null && !exchange.request.complete;
+    if (isEarly) exchange.lingerAfterAnswer();
+    exchange.respond(status, statusText, answerHeaders, isEarly || this.#gateway.draining);
+    // A short body usually comes with its head, and both then go out in one write. Anything else may
+    // be a stream whose head says that it has begun.
+    if (this.#bodyBytesLeft < 0 || this.#bodyBytesLeft > SINGLE_WRITE_BYTES) {
+      process.nextTick(flushHeadUnlessWritten, this);
+    }
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
@@ -176,8 +200,6 @@ export class Forwarding implements Dispatcher.DispatchHandler, ExchangeSink, Wai
     this.#leaveOrigin();
     if (this.#abandoned) return this.#finish();
     if (this.#answered) return;
-    // The origin answered before it had the whole body: what is left of it must not become a request.
-    if (this.#body !== null && !this.exchange.request.complete) this.exchange.lingerAfterAnswer();
     this.exchange.end();
   }
 
@@ -238,7 +260,7 @@ export class Forwarding implements Dispatcher.DispatchHandler, ExchangeSink, Wai
     if (this.#ended) return;
     this.#abandoned = true;
     this.#outcome = this.#outcome === 'done' ? 'client-gone' : this.#outcome;
-    if (this.#place !== undefined) this.route.queue.remove(this.#place);
+    this.#leaveQueue();
     if (this.#controller !== undefined) this.#controller.abort(new Abandoned('client closed'));
     if (this.#origin === undefined) this.#finish();
   }
@@ -253,6 +275,7 @@ export class Forwarding implements Dispatcher.DispatchHandler, ExchangeSink, Wai
    */
   sweep(nowMs: number): void {
     if (this.#ended || this.#abandoned || this.#origin === undefined) return;
+    if (this.exchange.headSent) this.flushHead();
     const { timeouts } = this.route.config;
     if (timeouts.totalMs > 0 && nowMs - this.exchange.startedMs > timeouts.totalMs) {
       return this.#giveUp(refusals.totalTime, false);
@@ -278,6 +301,11 @@ export class Forwarding implements Dispatcher.DispatchHandler, ExchangeSink, Wai
     } else if (silentMs > timeouts.headersMs) {
       this.#timeOut();
     }
+  }
+
+  /** Sends the head now if no piece of the body took it along. */
+  flushHead(): void {
+    if (this.#responseBytes === 0 && !this.#ended) this.exchange.flushHead();
   }
 
   /** Ends it now: a deadline of a drain has passed. */
@@ -342,8 +370,12 @@ export class Forwarding implements Dispatcher.DispatchHandler, ExchangeSink, Wai
       via: this.#gateway.via,
       node: this.#gateway.node,
       setCookie: sticky,
-      close: this.#gateway.draining,
     });
+  }
+
+  #leaveQueue(): void {
+    if (this.#place !== undefined) this.route.queue.remove(this.#place);
+    this.#place = undefined;
   }
 
   #leaveOrigin(): void {

@@ -82,6 +82,10 @@ export class Gateway {
 
   #follow(exchange: Exchange, route: Route): void {
     const { config } = route;
+    const redirects = config.redirect !== undefined || route.redirectToHttps;
+    if (redirects && exchange.host === '') {
+      return this.answer(exchange, refusals.target, 'no host to redirect to', route);
+    }
     if (route.redirectToHttps && !exchange.connection.tls) {
       const host = hostWithoutPort(exchange.host);
       const authority = host.includes(':') ? `[${host}]` : host;
@@ -134,7 +138,7 @@ export class Gateway {
 
   /** RFC 9110, 9.3.7: `OPTIONS *` asks about the server, not about an origin. */
   #answerServerOptions(exchange: Exchange): void {
-    exchange.respond(204, undefined, this.#ownHeaders(exchange, this.draining));
+    exchange.respond(204, undefined, this.#ownHeaders(exchange), this.draining);
     exchange.end();
     this.#recordOwn(exchange, 204);
   }
@@ -142,9 +146,9 @@ export class Gateway {
   #redirect(exchange: Exchange, route: Route, status: number, location: string): void {
     const close = this.draining || exchange.hasBody;
     if (exchange.hasBody) exchange.lingerAfterAnswer();
-    const headers = this.#ownHeaders(exchange, close);
+    const headers = this.#ownHeaders(exchange);
     headers.push('location', location, 'content-length', '0');
-    exchange.respond(status, undefined, headers);
+    exchange.respond(status, undefined, headers, close);
     exchange.end();
     this.#recordOwn(exchange, status, undefined, undefined, route);
   }
@@ -161,11 +165,11 @@ export class Gateway {
     const close = this.draining || refusal.closes === true || unread || exchange.isUpgrade;
     if (unread) exchange.lingerAfterAnswer();
     const body = refusalBody(refusal, exchange.id);
-    const headers = this.#ownHeaders(exchange, close);
+    const headers = this.#ownHeaders(exchange);
     headers.push('content-type', 'text/plain; charset=utf-8');
     headers.push('content-length', String(Buffer.byteLength(body)));
     if (refusal.headers !== undefined) headers.push(...refusal.headers);
-    exchange.respond(refusal.status, undefined, headers);
+    exchange.respond(refusal.status, undefined, headers, close);
     exchange.end(body);
   }
 
@@ -224,10 +228,8 @@ export class Gateway {
     this.record(route, record);
   }
 
-  #ownHeaders(exchange: Exchange, close: boolean): string[] {
-    const headers = ['via', this.via, 'x-holdfast-node', this.node, 'x-request-id', exchange.id];
-    if (close) headers.push('connection', 'close');
-    return headers;
+  #ownHeaders(exchange: Exchange): string[] {
+    return ['via', this.via, 'x-holdfast-node', this.node, 'x-request-id', exchange.id];
   }
 }
 

@@ -120,8 +120,6 @@ export interface ResponseFacts {
   readonly node: string;
   /** Value of a Set-Cookie field, if one is due. */
   readonly setCookie: string | undefined;
-  /** The connection closes after this answer. */
-  readonly close: boolean;
 }
 
 /**
@@ -155,7 +153,6 @@ export function clientResponseHeaders(
   out.push('via', via === '' ? facts.via : `${via}, ${facts.via}`);
   out.push('x-holdfast-node', facts.node, 'x-request-id', facts.requestId);
   if (facts.setCookie !== undefined) out.push('set-cookie', facts.setCookie);
-  if (facts.close) out.push('connection', 'close');
   return out;
 }
 

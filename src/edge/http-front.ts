@@ -113,8 +113,9 @@ export class HttpFront {
   }
 
   #arrived(exchange: Exchange): void {
-    const { exchanges } = exchange.connection;
-    if (exchanges.length === 1) this.#events.exchange(exchange);
+    const { exchanges, ending } = exchange.connection;
+    if (ending) exchanges.pop();
+    else if (exchanges.length === 1) this.#events.exchange(exchange);
     else if (exchanges.length > PIPELINE_MAX) exchange.abort();
   }
 

@@ -8,10 +8,15 @@ export interface RedirectFacts {
   readonly query: string;
 }
 
-/** Fills in `{host}`, `{path}` and `{query}`; other braces stay as they are. */
+/**
+ * Fills in `{host}`, `{path}` and `{query}`; other braces stay as they are.
+ * A location that begins with two slashes would name another host (RFC 3986, 4.2): a client could
+ * ask for `//evil.example/` and be sent there. Leading slashes become one.
+ */
 export function redirectLocation(template: string, facts: RedirectFacts): string {
-  return template.replace(
+  const location = template.replace(
     /\{(host|path|query)\}/g,
     (_all, name: keyof RedirectFacts) => facts[name],
   );
+  return location.replace(/^[/\\]{2,}/, '/');
 }

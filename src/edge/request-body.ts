@@ -58,6 +58,8 @@ export class RequestBody extends Readable {
     this.#request.off('data', this.#onData);
     this.#request.off('end', this.#onEnd);
     this.#request.off('error', this.#onError);
+    // Nobody wants the rest; unread it would keep the connection from ending.
+    this.#request.resume();
     callback(error);
   }
 

@@ -12,8 +12,8 @@ import { WaitQueue } from './wait-queue.ts';
 /** What waits for a free place at an origin. */
 export interface Waiter {
   readonly exchange: Exchange;
-  /** A place is free. */
-  proceed(): void;
+  /** A place may be free. False when there is none: it goes on waiting, and so do those behind. */
+  proceed(): boolean;
   /** The wait was too long. */
   expire(): void;
 }
@@ -32,6 +32,7 @@ export class Route {
   readonly counts = new RouteCounts();
   readonly #links: OriginLink[];
   readonly #signature: string;
+  #advanceIsDue = false;
 
   constructor(host: string, pattern: string, site: SiteConfig, config: RouteConfig) {
     this.key = routeKey(host, pattern);
@@ -66,9 +67,22 @@ export class Route {
     return this.#signature === signatureOf(site, config);
   }
 
-  /** Lets the queue move after a place became free. */
+  /**
+   * Lets the queue move after a place became free: not at once, because undici takes back the
+   * connection that made the place two turns of the event loop later, and a waiter that came
+   * earlier would open another.
+   */
   placeFreed(): void {
-    if (this.queue.size > 0) this.queue.shift()?.proceed();
+    if (this.queue.size === 0 || this.#advanceIsDue) return;
+    this.#advanceIsDue = true;
+    setImmediate(() => setImmediate(() => this.#advance()));
+  }
+
+  #advance(): void {
+    this.#advanceIsDue = false;
+    while (this.queue.peek()?.proceed() === true) {
+      // Each that proceeds has left the queue.
+    }
   }
 
   expireWaiters(nowMs: number): void {

@@ -54,6 +54,11 @@ export class WaitQueue<T> {
     return entry;
   }
 
+  /** The one that has waited longest; it stays. `undefined` when nobody waits. */
+  peek(): T | undefined {
+    return this.#first?.item;
+  }
+
   /** Takes the one that has waited longest. `undefined` when nobody waits. */
   shift(): T | undefined {
     const entry = this.#first;
