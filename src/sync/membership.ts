@@ -7,7 +7,6 @@ import {
   LEFT,
   SUSPECT,
 } from '../proto/claim.ts';
-import { decodeExchange, encodeExchange } from '../proto/exchange.ts';
 import {
   FIELD_ACK,
   FIELD_CLAIM,
@@ -20,6 +19,7 @@ import {
 import { decodeProbe, encodeAck } from '../proto/probe.ts';
 import { Awareness } from './awareness.ts';
 import type { Member, MemberFacts, MemberStatus, PeerIndex } from './core.ts';
+import { Exchanges } from './exchanges.ts';
 import { GossipQueue } from './gossip-queue.ts';
 import {
   claimFacts,
@@ -30,7 +30,9 @@ import {
   memberClaim,
   statusOf,
 } from './member-table.ts';
+import { type MembershipCounters, membershipCounters } from './membership-counters.ts';
 import type { MembershipOutbox } from './membership-outbox.ts';
+import { NameConflict } from './name-conflict.ts';
 import { Prober } from './prober.ts';
 import type { Random } from './random.ts';
 import { Rounds } from './rounds.ts';
@@ -41,33 +43,6 @@ import { Suspicion, suspicionMinMs } from './suspicion.ts';
 export const PROTOCOL_MIN = 1;
 export const PROTOCOL_MAX = 1;
 
-/** Between two full exchanges that this node starts out of turn. */
-const EXTRA_EXCHANGE_MS = 500;
-/** A name claimed by another run this often within its window is a conflict of configuration. */
-const CONFLICT_REFUTATIONS = 8;
-const CONFLICT_WINDOW_MS = 30_000;
-
-/** Two running nodes have one name. Mend: give each its own `node` in the configuration. */
-export interface NameConflictNotice {
-  readonly type: 'nameConflict';
-  readonly id: string;
-  readonly otherAddress: string;
-}
-
-export interface MembershipCounters {
-  claimsMalformed: number;
-  claimsStale: number;
-  refutations: number;
-  suspicions: number;
-  deaths: number;
-  protocolMismatches: number;
-  tableFull: number;
-  stalls: number;
-  exchanges: number;
-  exchangesFull: number;
-  nameConflicts: number;
-}
-
 /**
  * SWIM (Das, Gupta, Motivala 2002) with Lifeguard (Dadgar, Phillips, Currey 2017), plus a ring of
  * watchers and a guard against this node's own stalls. See docs/design/mesh-membership.md.
@@ -76,27 +51,14 @@ export class Membership {
   readonly table: MemberTable;
   readonly awareness: Awareness;
   readonly gossip: GossipQueue;
-  readonly counters: MembershipCounters = {
-    claimsMalformed: 0,
-    claimsStale: 0,
-    refutations: 0,
-    suspicions: 0,
-    deaths: 0,
-    protocolMismatches: 0,
-    tableFull: 0,
-    stalls: 0,
-    exchanges: 0,
-    exchangesFull: 0,
-    nameConflicts: 0,
-  };
+  readonly counters: MembershipCounters = membershipCounters();
   readonly #settings: MembershipSettings;
   readonly #self: Entry;
   readonly #prober: Prober;
   readonly #rounds: Rounds;
+  readonly #exchanges: Exchanges;
+  readonly #conflict = new NameConflict();
   readonly #suspects = new Set<Entry>();
-  #exchangeAtMs = Number.NEGATIVE_INFINITY;
-  #foreignSinceMs = Number.NEGATIVE_INFINITY;
-  #foreignRefutations = 0;
 
   /** @param seeds Addresses to join by; our own among them is ignored. */
   constructor(
@@ -109,6 +71,7 @@ export class Membership {
     this.#settings = settings;
     this.table = new MemberTable({ ...facts, status: 'alive', incarnation: 1 });
     this.#self = this.table.entry(0)!;
+    this.#exchanges = new Exchanges(this.table, this.counters);
     this.awareness = new Awareness(settings.awarenessMax);
     this.gossip = new GossipQueue(settings.gossipQueueMax);
     this.#prober = new Prober(
@@ -160,7 +123,7 @@ export class Membership {
     if (entry === undefined || entry === this.#self) return;
     // It restarted and does not know under which incarnation it is remembered.
     if (compareClaim(claim, entry.member) < 0) this.#tell(entry, out);
-    if (news && called) this.#exchange(nowMs, entry, out);
+    if (news && called) this.#exchanges.startExtra(nowMs, entry, out);
   }
 
   /** One field of an authenticated packet. */
@@ -196,8 +159,9 @@ export class Membership {
     body: Uint8Array,
     out: MembershipOutbox,
   ): void {
-    if (field === FIELD_EXCHANGE) this.#exchanged(nowMs, from, body, out);
-    else this.#probeMessage(nowMs, from, field, body, true, out);
+    if (field === FIELD_EXCHANGE) {
+      this.#exchanges.receive(from, body, (claim) => this.#apply(nowMs, claim, out), out);
+    } else this.#probeMessage(nowMs, from, field, body, true, out);
   }
 
   /** Replaces what this node says about itself, and tells the others. */
@@ -238,7 +202,7 @@ export class Membership {
     const dead = this.#rounds.dead(nowMs);
     if (dead !== undefined) this.#callDead(dead, out);
     const partner = this.#settings.exchange ? this.#rounds.exchange(nowMs) : undefined;
-    if (partner !== undefined) this.#sendDigest(partner, out);
+    if (partner !== undefined) this.#exchanges.start(partner, out);
     this.#rounds.seeds(nowMs, out);
     this.#rounds.gossip(nowMs, this.gossip, out);
     this.#reap(nowMs, out);
@@ -391,7 +355,7 @@ export class Membership {
       else if (factsDiffer(before, after)) out.changed('facts', entry);
     }
     // The other side of a partition, or a node that missed much: compare everything.
-    if (revived) this.#exchange(nowMs, entry, out);
+    if (revived) this.#exchanges.startExtra(nowMs, entry, out);
   }
 
   #suspect(nowMs: number, entry: Entry, claim: Claim, out: MembershipOutbox): void {
@@ -470,59 +434,17 @@ export class Membership {
     if (claim.incarnation < member.incarnation) return;
     if (own && claim.status === ALIVE && claim.incarnation === member.incarnation) return;
     if (!this.#settings.refutation && own) return;
-    if (!own && claim.status === ALIVE) this.#foreignLife(nowMs, claim, out);
+    if (!own && claim.status === ALIVE && this.#conflict.heard(nowMs, claim, out)) {
+      this.counters.nameConflicts += 1;
+    }
     if (own && claim.status !== ALIVE) this.awareness.add(1);
     this.counters.refutations += 1;
     this.#speak(nowMs, { ...member, incarnation: claim.incarnation + 1 });
   }
 
-  #foreignLife(nowMs: number, claim: Claim, out: MembershipOutbox): void {
-    if (nowMs - this.#foreignSinceMs > CONFLICT_WINDOW_MS) {
-      this.#foreignSinceMs = nowMs;
-      this.#foreignRefutations = 0;
-    }
-    this.#foreignRefutations += 1;
-    if (this.#foreignRefutations !== CONFLICT_REFUTATIONS) return;
-    this.counters.nameConflicts += 1;
-    const notice: NameConflictNotice = {
-      type: 'nameConflict',
-      id: claim.id,
-      otherAddress: claim.address,
-    };
-    out.notify(notice);
-  }
-
   #speak(nowMs: number, member: Member): void {
     this.table.update(this.#self, member, nowMs);
     this.#spread(nowMs, this.#self, '');
-  }
-
-  #sendDigest(partner: Entry, out: MembershipOutbox): void {
-    this.counters.exchanges += 1;
-    const request = { reply: false, digest: this.table.digest(), claims: [] };
-    out.postStream(partner.peer, FIELD_EXCHANGE, encodeExchange(request));
-  }
-
-  /** An exchange out of turn. */
-  #exchange(nowMs: number, partner: Entry, out: MembershipOutbox): void {
-    if (nowMs - this.#exchangeAtMs < EXTRA_EXCHANGE_MS) return;
-    this.#exchangeAtMs = nowMs;
-    this.#sendDigest(partner, out);
-  }
-
-  #exchanged(nowMs: number, from: PeerIndex, body: Uint8Array, out: MembershipOutbox): void {
-    const exchange = decodeExchange(body);
-    if (exchange === undefined) {
-      this.counters.claimsMalformed += 1;
-      return;
-    }
-    for (const claim of exchange.claims) this.#apply(nowMs, claim, out);
-    const digest = this.table.digest();
-    if (exchange.reply || digest === exchange.digest) return;
-    this.counters.exchangesFull += 1;
-    const claims = this.table.entries().map((entry) => memberClaim(entry.member, ''));
-    const reply = exchange.claims.length > 0;
-    out.postStream(from, FIELD_EXCHANGE, encodeExchange({ reply, digest, claims }));
   }
 
   #reap(nowMs: number, out: MembershipOutbox): void {

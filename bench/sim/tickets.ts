@@ -1,0 +1,162 @@
+import { KEY_WORDS, readShortKey, SHORT_KEY_BYTES } from '../../src/proto/ticket-key.ts';
+import { Directory } from '../../src/sync/directory/directory.ts';
+import type { DirectorySettings } from '../../src/sync/directory/settings.ts';
+import { NO_HOME } from '../../src/sync/homes-build.ts';
+import type { SimNode } from '../../src/sync/sim/sim-node.ts';
+import type { TrialPart } from '../../src/sync/sim/trial.ts';
+import type { World } from '../../src/sync/sim/world.ts';
+
+const BUCKETS = 256;
+const LOAD_GAP_MS = 60;
+const LOAD_UNTIL_MS = 45_000;
+const COMPLAINTS_MAX = 3;
+
+interface Flow {
+  readonly n: number;
+  readonly generation: number;
+}
+
+/** What one machine's kernel holds, whatever its process does. */
+interface Kernel {
+  boot: number;
+  readonly flows: Map<number, Flow>;
+  directory: Directory;
+}
+
+function flowKey(n: number): Uint32Array {
+  const bytes = new Uint8Array(SHORT_KEY_BYTES);
+  const view = new DataView(bytes.buffer);
+  view.setUint32(0, 0xcb007100 + (n >>> 16));
+  view.setUint32(4, 0xc000020a);
+  view.setUint16(8, n & 0xffff);
+  view.setUint16(10, 443);
+  const key = new Uint32Array(KEY_WORDS);
+  readShortKey(bytes, 0, key);
+  return key;
+}
+
+function bucketOf(n: number): number {
+  return (Math.imul(n, 0x9e3779b1) >>> 16) % BUCKETS;
+}
+
+/**
+ * Flow tickets under load while the faults happen. When all is quiet, every live flow must be at
+ * every one of its homes, all nodes must agree on the homes, and no flow that ended may be found.
+ */
+export function ticketPart(seed: number, settings: Partial<DirectorySettings> = {}): TrialPart {
+  const kernels = new Map<SimNode, Kernel>();
+  const ended: number[] = [];
+  let world: World;
+  let flows = seed * 7;
+  let generation = 0;
+
+  const publish = (node: SimNode, flow: Flow): void => {
+    const { directory } = kernels.get(node)!;
+    world.act(node, (nowMs, out) => {
+      directory.publish(nowMs, bucketOf(flow.n), flowKey(flow.n), flow.generation, out);
+    });
+  };
+
+  const load = (): void => {
+    if (world.nowMs > LOAD_UNTIL_MS) return;
+    world.at(world.nowMs + LOAD_GAP_MS, load);
+    const node = world.nodes[world.random.below(world.nodes.length)]!;
+    // A stalled process reads its kernel's events later; here it simply gets no new flows.
+    if (!node.up || node.stalledUntilMs > world.nowMs) return;
+    const kernel = kernels.get(node)!;
+    if (kernel.flows.size > 0 && world.random.chance(0.4)) {
+      const flow = kernel.flows.values().next().value!;
+      kernel.flows.delete(flow.n);
+      ended.push(flow.n);
+      world.act(node, (nowMs, out) => {
+        kernel.directory.end(nowMs, bucketOf(flow.n), flowKey(flow.n), flow.generation, out);
+      });
+    } else {
+      const flow = { n: ++flows, generation: ++generation };
+      kernel.flows.set(flow.n, flow);
+      publish(node, flow);
+    }
+  };
+
+  return {
+    components(peers, random, node) {
+      const before = kernels.get(node);
+      const isSameBoot = before !== undefined && before.boot === node.boot;
+      const held = isSameBoot ? before.flows : new Map<number, Flow>();
+      if (before !== undefined && !isSameBoot) ended.push(...before.flows.keys());
+      const directory = new Directory(node.localMs(world.nowMs), {
+        capacity: 20_000,
+        ...settings,
+        restoring: held.size > 0,
+        homes: { buckets: BUCKETS },
+        peers,
+        random,
+      });
+      kernels.set(node, { boot: node.boot, flows: held, directory });
+      if (held.size > 0) {
+        const { run } = node;
+        world.at(world.nowMs + 50, () => {
+          if (!node.up || node.run !== run) return;
+          for (const flow of held.values()) publish(node, flow);
+          directory.restored();
+        });
+      }
+      return [directory];
+    },
+    begin(theWorld) {
+      world = theWorld;
+      world.at(4_000, load);
+    },
+    check() {
+      return checkTickets(world, kernels, ended);
+    },
+  };
+}
+
+function homeIds(node: SimNode, directory: Directory, bucket: number): string[] {
+  const { rows, replicas } = directory.homes;
+  const ids: string[] = [];
+  for (let i = bucket * replicas; i < (bucket + 1) * replicas; i += 1) {
+    if (rows[i] !== NO_HOME) ids.push(node.core!.peers.get(rows[i]!)!.id);
+  }
+  return ids;
+}
+
+function checkTickets(
+  world: World,
+  kernels: ReadonlyMap<SimNode, Kernel>,
+  ended: readonly number[],
+): string[] {
+  const complaints: string[] = [];
+  const complain = (text: string): void => {
+    if (complaints.length < COMPLAINTS_MAX) complaints.push(text);
+  };
+  const up = world.up();
+  const byId = new Map(up.map((node) => [node.id, node]));
+  for (let bucket = 0; bucket < BUCKETS; bucket += 1) {
+    const rows = up.map((node) => homeIds(node, kernels.get(node)!.directory, bucket).join(' '));
+    if (new Set(rows).size > 1) complain(`homes of bucket ${bucket} differ: ${rows.join(' | ')}`);
+  }
+  const ownerAt = (node: SimNode, n: number): string | undefined => {
+    const peer = kernels.get(node)!.directory.lookupLocal(flowKey(n));
+    return peer === undefined ? undefined : node.core!.peers.get(peer)?.id;
+  };
+  for (const owner of up) {
+    const { flows, directory } = kernels.get(owner)!;
+    for (const { n } of flows.values()) {
+      for (const id of homeIds(owner, directory, bucketOf(n))) {
+        const home = byId.get(id);
+        if (home !== undefined && ownerAt(home, n) !== owner.id) {
+          complain(`flow ${n} of ${owner.id} is not at its home ${id}`);
+        }
+      }
+    }
+  }
+  for (const n of ended) {
+    for (const node of up) {
+      const owner = ownerAt(node, n);
+      if (owner !== undefined) complain(`${node.id} keeps the ended flow ${n} of ${owner}`);
+    }
+  }
+  return complaints;
+}
