@@ -1,6 +1,6 @@
 /** What the lab needs from the machine, said before anything is created. */
 import { access, constants } from 'node:fs/promises';
-import { delimiter, join } from 'node:path';
+import { delimiter, join, relative } from 'node:path';
 import { LabError } from './errors.ts';
 
 /** Programs and the Debian packages that bring them. */
@@ -28,14 +28,20 @@ export function completePath(): void {
   process.env.PATH = [...parts, ...missing].join(delimiter);
 }
 
-/**
- * @param command What the user typed, to be shown with sudo before it.
- * @throws LabError `ERR_LAB_NOT_ROOT`.
- */
-export function requireRoot(command: string): void {
+/** What the user typed, so that it can be typed again with sudo before it. */
+function typedCommand(): string {
+  const { npm_lifecycle_event: script } = process.env;
+  if (script !== undefined) return `npm run ${script}`;
+  const [, program = 'holdfast', ...args] = process.argv;
+  const near = relative('', program);
+  return [near.startsWith('..') ? program : near, ...args].join(' ');
+}
+
+/** @throws LabError `ERR_LAB_NOT_ROOT`, with the command to type instead. */
+export function requireRoot(): void {
   if (process.getuid?.() === 0) return;
   throw new LabError(
-    `the lab makes network namespaces, which needs root: sudo ${command}`,
+    `the lab makes network namespaces, which needs root: sudo ${typedCommand()}`,
     'ERR_LAB_NOT_ROOT',
   );
 }

@@ -102,6 +102,9 @@ export interface TopologyOptions {
 /** 2 to {@link POPS_MAX} PoPs: one alone has nowhere to switch to. */
 export const POPS_MAX = 8;
 
+/** Port of the VIP that servers under test serve. */
+export const VIP_PORT = 80;
+
 const ROUTER_ASN = 64496;
 const VIP: Addresses = { 4: '192.0.2.10', 6: '2001:db8::10' };
 /** The longest prefixes that the public Internet carries. */

@@ -58,7 +58,7 @@ export function registerDemo(program: Command): void {
 }
 
 async function demo(flags: DemoFlags & { flip: 'bgp' | 'route' }): Promise<number> {
-  requireRoot('npm run demo');
+  requireRoot();
   const server = serverNamed(flags.server);
   await requirePrograms([...LAB_PROGRAMS, ...server.programs]);
   const title = (text: string) =>

@@ -148,8 +148,8 @@ export function registerLab(program: Command): void {
     .action(() => labAction(list));
 }
 
-async function prepare(command: string, serverName: string): Promise<void> {
-  requireRoot(`holdfast lab ${command}`);
+async function prepare(serverName: string): Promise<void> {
+  requireRoot();
   await requirePrograms([...LAB_PROGRAMS, ...serverNamed(serverName).programs]);
 }
 
@@ -175,7 +175,7 @@ async function run(name: string, flags: RunFlags): Promise<number> {
   if (durationMs < shortestMs) {
     throw new LabError(`${name} needs at least --duration ${shortestMs}ms`, 'ERR_LAB_USAGE');
   }
-  await prepare(`run ${name}`, flags.server);
+  await prepare(flags.server);
   const title = `${name} · healing ${flags.healing} · server ${flags.server} · IPv${flags.family}`;
   const screen = openConsole(title);
   const result = await interruptible(async (signal): Promise<LabResult> => {
@@ -216,7 +216,7 @@ async function publish(result: LabResult, json: string | undefined): Promise<voi
 }
 
 async function up(flags: RunFlags): Promise<number> {
-  await prepare('up', flags.server);
+  await prepare(flags.server);
   const screen = openConsole(`lab · server ${flags.server} · IPv${flags.family}`);
   const lab = await interruptible((signal) =>
     Lab.up({
@@ -253,7 +253,7 @@ async function findLab(id: string | undefined): Promise<StoredLab> {
 }
 
 async function down(flags: { id?: string; all?: boolean }): Promise<number> {
-  requireRoot('holdfast lab down');
+  requireRoot();
   await requirePrograms(['ip']);
   const named = flags.id === undefined ? await storedLabs() : [await findLab(flags.id)];
   const evenUsed = flags.all === true || flags.id !== undefined;
@@ -278,7 +278,7 @@ async function down(flags: { id?: string; all?: boolean }): Promise<number> {
 }
 
 async function shell(node: string, command: string[], id: string | undefined): Promise<number> {
-  requireRoot('holdfast lab shell');
+  requireRoot();
   await requirePrograms(['nsenter']);
   const { record } = await findLab(id);
   const namespace = record.namespaces.find((name) => name === `hf${record.id}-${node}`);

@@ -42,7 +42,8 @@ function start(
   const argv = [process.execPath, scriptPath(script), JSON.stringify(plan)];
   const [program = '', ...args] = insideNamespace(context.namespace, argv);
   // Standard input stays open: it ends when the lab dies, and so do the clients.
-  const child = spawn(program, args, { stdio: 'pipe', env: labEnvironment() });
+  // Detached: Ctrl-C belongs to the lab, which ends its clients in order.
+  const child = spawn(program, args, { stdio: 'pipe', env: labEnvironment(), detached: true });
   child.stdin.on('error', () => {});
   let stderr = '';
   child.stderr.setEncoding('utf8').on('data', (text: string) => {

@@ -51,7 +51,12 @@ function startCurl(context: ClientContext, session: string, content: Content, tr
     extra: transfer.extra,
   });
   const [program = '', ...args] = insideNamespace(context.namespace, argv);
-  const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'], env: labEnvironment() });
+  const child = spawn(program, args, {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: labEnvironment(),
+    // Ctrl-C belongs to the lab, which ends its clients in order.
+    detached: true,
+  });
   let stderr = '';
   let started = false;
   const progress = () => {

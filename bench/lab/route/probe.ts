@@ -21,6 +21,8 @@ export class RouteProbe {
     this.#child = spawn('ip', ['-n', namespace, '-force', '-json', '-batch', '-'], {
       stdio: 'pipe',
       env: labEnvironment(),
+      // Ctrl-C belongs to the lab.
+      detached: true,
     });
     // Each question brings one line on exactly one of the two: JSON, or "Command failed".
     createInterface(this.#child.stdout).on('line', (line) => this.#answer(parseRouteDevice(line)));
