@@ -1,0 +1,16 @@
+#!/usr/bin/env bash
+# Compiles the kernel programs. The object is committed, so only who changes them needs this.
+#   src/datapath/bpf/build.sh [OUTPUT]     default: datapath.bpf.o beside this script
+# Needs clang, llvm-strip, and the headers of libbpf and Linux (Debian: clang llvm libbpf-dev linux-libc-dev).
+set -euo pipefail
+cd "$(dirname "$0")"
+output=${1:-$PWD/datapath.bpf.o}
+clang=${CLANG:-clang}
+strip=${LLVM_STRIP:-llvm-strip}
+# Debian keeps asm/ in a directory of the host's architecture.
+headers=/usr/include/$(uname -m)-linux-gnu
+# -g makes the BTF that CO-RE needs; the DWARF that comes with it is stripped, and no path stays.
+"$clang" -target bpfel -mcpu=v3 -O2 -g -std=gnu11 -Wall -Werror -isystem "$headers" \
+  -fdebug-prefix-map="$PWD=." -fdebug-compilation-dir=. \
+  -c datapath.bpf.c -o "$output"
+"$strip" -g "$output"
