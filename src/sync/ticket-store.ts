@@ -108,7 +108,14 @@ export class TicketStore {
   put(tenure: Tenure, bucket: number, key: FlowKey, generation: number): PutResult {
     const hash = keyHash(key, this.#seed);
     const known = this.#find(tenure, key, hash);
-    if (known !== NONE) return this.#renew(known, tenure, key, generation);
+    if (known !== NONE) {
+      const older = isNewer(this.#columns.generationOf(known), generation);
+      if (older || this.#columns.bucketOf(known) === bucket) {
+        return this.#renew(known, tenure, key, generation);
+      }
+      // The owner corrects the bucket: kernels of one node agree with themselves.
+      this.remove(known);
+    }
     if (this.#size >= this.capacity && !this.#evictOne()) return 'full';
     const columns = this.#columns;
     const ticket = columns.take();

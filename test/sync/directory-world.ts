@@ -180,6 +180,8 @@ export class World {
   readonly sent = { datagrams: 0, bytes: 0, lost: 0 };
   /** Datagrams between these two are lost; names joined by `>`. */
   readonly cut = new Set<string>();
+  /** What a node's kernel says about a flow without a ticket. */
+  ownsFlow: (node: Node, key: Uint32Array) => boolean = () => false;
   /** `stream` is refused while set. */
   streamsRefused = false;
   readonly #options: WorldOptions;
@@ -218,6 +220,7 @@ export class World {
       homes: { buckets: this.buckets, ...this.#options.directory?.homes },
       peers: node.peers,
       random: this.#random.fork(),
+      ownsFlow: (key) => this.ownsFlow(node, key),
     });
     for (const peer of node.peers.indices()) {
       if (peer === node.peers.self) continue;

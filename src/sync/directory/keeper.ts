@@ -230,12 +230,18 @@ export class Keeper {
     const stream = this.#streamFrom(from);
     if (!stream.adopt(head.stream)) return;
     const store = this.#store;
+    const latest = stream.highest <= head.sequence;
     const end = head.firstBucket + head.buckets;
     readPart(body, SNAPSHOT_HEAD_BYTES, {
       born: (bucket, key, generation) => {
         if (bucket < head.firstBucket || bucket >= end || bucket >= this.#homes.buckets) {
           this.#foreign++;
           return;
+        }
+        const known = store.findOf(tenure, key);
+        // Nothing can be newer than the owner's own word, whatever its generation says.
+        if (latest && known !== NONE && isNewer(store.generationOf(known), generation)) {
+          store.remove(known);
         }
         this.#put(tenure, bucket, key, generation);
         const ticket = store.findOf(tenure, key);
@@ -245,7 +251,7 @@ export class Keeper {
     });
     // With another table the owner may think that others keep what is missing here.
     const whole = !head.partial && head.table === this.#homes.hash;
-    this.#unmark(tenure, head, whole, stream.highest <= head.sequence);
+    this.#unmark(tenure, head, whole, latest);
   }
 
   postpone(lateMs: number): void {
