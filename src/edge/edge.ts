@@ -6,7 +6,7 @@ import type { Registry } from 'prom-client';
 import { cidrMatcher } from '../config/cidr.ts';
 import { formatListener, type Listener } from '../config/listener.ts';
 import type { Config } from '../config/schema.ts';
-import { AccessLog, type AccessLogSink } from './access-log.ts';
+import { AccessLog, type AccessLogSink, accessRecordWithoutRequest } from './access-log.ts';
 import { Certificates } from './certificates.ts';
 import { ClientLimit } from './client-limit.ts';
 import type { ClientConnection } from './connection.ts';
@@ -253,19 +253,7 @@ export class Edge {
   }
 
   #refused(connection: ClientConnection, refusal: Refusal, detail: string): void {
-    const limit = 'limit' in refusal ? refusal.limit : undefined;
-    this.#gateway.record(undefined, {
-      client: connection.source.address,
-      proto: connection.tls ? 'https' : 'http',
-      status: refusal.status,
-      bytesIn: 0,
-      bytesOut: 0,
-      durationMs: 0,
-      outcome: 'answered',
-      code: refusal.code,
-      ...(limit === undefined ? {} : { limit }),
-      ...(detail === '' ? {} : { detail }),
-    });
+    this.#gateway.record(undefined, accessRecordWithoutRequest(connection, refusal, detail));
   }
 
   #retire(routes: readonly Route[]): void {
