@@ -6,6 +6,7 @@ import { HoldfastError } from './errors.ts';
 import { AccessLogTarget } from './supervisor/access-log-target.ts';
 import { type NodeLog, openLog } from './supervisor/log.ts';
 import type { Failure, FromWorker, MetricsSnapshot, ToWorker } from './supervisor/messages.ts';
+import { addProcessMetrics } from './supervisor/process-metrics.ts';
 
 /** What runs once the start message is there. */
 interface Running {
@@ -73,6 +74,7 @@ async function start(message: Extract<ToWorker, { type: 'start' }>): Promise<voi
       accessLog,
       ticketKeys: Buffer.from(message.ticketKeys),
     });
+    addProcessMetrics(edge.metrics, () => accessLog.droppedLines);
     running = { edge, accessLog, nodeLog };
     for (const { key, originId, healthy } of message.health) {
       edge.setOriginHealth(key, originId, healthy);

@@ -35,7 +35,9 @@ async function run(command: Command): Promise<number> {
   const origin = configOriginOf(command);
   const node = new HoldfastNode(origin, loadNodeConfig(origin));
   const stopped = new Promise<number>((resolve) => handleSignals(node, resolve));
-  await node.start();
+  // Told to stop before it was up: the drain ends what had been started.
+  const early = await Promise.race([node.start(), stopped]);
+  if (early !== undefined) return early;
   if (process.stdout.isTTY) process.stderr.write(banner(node));
   return stopped;
 }

@@ -11,6 +11,7 @@ import type { LoadedConfig } from '../config/load.ts';
 import { ConfigError } from '../config/problem.ts';
 import type { Config } from '../config/schema.ts';
 import { HoldfastError } from '../errors.ts';
+import { applyToAll } from './all-or-nothing.ts';
 import { HealthBoard } from './health-board.ts';
 import type { Failure, MetricsSnapshot, OriginHealth, ToWorker } from './messages.ts';
 import { MetricsTotal } from './metrics-total.ts';
@@ -268,22 +269,19 @@ export class Supervisor implements SlotOwner {
   /** All workers take it over, or all go back to what they had. */
   async #applyEverywhere(next: Config): Promise<void> {
     const preparation = await this.#deps.prepare(next);
-    const slots = this.#slots.filter((slot) => slot.isUp);
-    const failures = await Promise.all(slots.map((slot) => slot.apply(next, APPLY_TIMEOUT_MS)));
-    const first = failures.find((failure) => failure !== undefined);
-    if (first === undefined) {
+    const appliers = this.#slots
+      .filter((slot) => slot.isUp)
+      .map((slot) => ({
+        apply: (config: Config) => slot.apply(config, APPLY_TIMEOUT_MS),
+        kill: () => slot.kill(),
+      }));
+    const failure = await applyToAll(appliers, next, this.config);
+    if (failure === undefined) {
       preparation.commit();
       return;
     }
     preparation.abort();
-    const before = this.config;
-    const willing = slots.filter((_, i) => failures[i] === undefined);
-    const stuck = await Promise.all(
-      willing.map(async (slot) => ({ slot, failure: await slot.apply(before, APPLY_TIMEOUT_MS) })),
-    );
-    // Between two configurations is no place to be: a new worker starts with the old one.
-    for (const { slot, failure } of stuck) if (failure !== undefined) slot.kill();
-    throw reloadError(first.message);
+    throw reloadError(failure.message);
   }
 
   /** Brings workers that came up during a reload to the configuration that is valid now. */

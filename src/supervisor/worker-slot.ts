@@ -115,9 +115,10 @@ export class WorkerSlot {
     return undefined;
   }
 
-  /** Asks for status and metrics; `undefined` when the worker is not up or does not answer in time. */
+  /** Asks for status and metrics; `undefined` when the worker does not serve or does not answer in time. */
   async collect(metrics: boolean, timeoutMs: number): Promise<Collected | undefined> {
-    if (!this.isUp) return undefined;
+    // One that drains still has connections to tell of.
+    if (!this.isUp && this.#state !== 'draining') return undefined;
     const reply = await this.#ask((id) => ({ type: 'collect', id, metrics }), timeoutMs);
     if (reply?.type !== 'collected') return undefined;
     const collected = { status: reply.status, metrics: reply.metrics ?? this.last?.metrics };

@@ -18,6 +18,8 @@ function file(name: string, text: string): string {
 
 const good = file('good.yaml', 'listen: ["127.0.0.1:0"]\nsites: {"*": "127.0.0.1:9"}\n');
 
+const reference = readFileSync(new URL('../../docs/reference/cli.md', import.meta.url), 'utf8');
+
 test('help and version are no failures, and every command shows an example', async () => {
   const version = await holdfast(['--version']);
   const { version: expected } = JSON.parse(
@@ -28,6 +30,9 @@ test('help and version are no failures, and every command shows an example', asy
     const help = await holdfast([command, '--help']);
     assert.equal(help.code, 0);
     assert.match(help.stdout, /Examples:\n {2}holdfast/, command);
+    for (const [, flag = ''] of help.stdout.matchAll(/^ +(?:-\w, )?(--[\w-]+)/gm)) {
+      if (flag !== '--help') assert.ok(reference.includes(flag), `docs/reference/cli.md: ${flag}`);
+    }
   }
 });
 

@@ -180,6 +180,8 @@ test('a TERM lets requests finish, closes WebSockets with 1012 and exits 0', asy
   );
   assert.deepEqual(await ask(`${node.admin}/healthz`), { status: 503, text: 'draining\n' });
   assert.deepEqual(await codes, [1012, 1012, 1012]);
+  const draining = await node.status();
+  assert.deepEqual([draining.state, draining.requestsInFlight], ['draining', 1]);
   origin.waiting[0]?.end('at last');
   assert.deepEqual(await slow, { status: 200, text: 'at last' });
   assert.deepEqual(await node.exit, { code: 0, signal: null });
@@ -217,6 +219,14 @@ test('a second TERM ends at once with code 1', async (t) => {
   assert.deepEqual(await node.exit, { code: 1, signal: null });
   assert.equal(await slow, 'cut');
   assert.ok(performance.now() - beganMs < 3_000, 'it did not wait for the deadline');
+});
+
+test('a TERM in the middle of the start ends in order', async (t) => {
+  const node = new NodeUnderTest(yaml('127.0.0.1:9'));
+  t.after(() => node.dispose());
+  await eventually('the first worker', () => node.logged('worker is up').length > 0);
+  node.signal('SIGTERM');
+  assert.deepEqual(await node.exit, { code: 0, signal: null });
 });
 
 test('workers without a supervisor drain and end by themselves', async (t) => {

@@ -1,0 +1,38 @@
+/** What the examples show must work. */
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { copyFileSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { formatProblem } from '../../src/config/problem.ts';
+import { loadNodeConfig } from '../../src/node.ts';
+import { makePair, withoutOpenssl } from './pem.ts';
+
+const examples = fileURLToPath(new URL('../../examples/', import.meta.url));
+const directory = mkdtempSync(join(tmpdir(), 'holdfast-examples-'));
+after(() => rmSync(directory, { recursive: true }));
+
+test('every example file is valid, without a warning', { skip: withoutOpenssl }, () => {
+  makePair(directory, 'app', ['app.example.com']);
+  makePair(directory, 'wildcard', ['*.example.com']);
+  const files = readdirSync(examples).filter((name) => name.endsWith('.yaml'));
+  assert.ok(files.length >= 3);
+  for (const name of files) {
+    const file = join(directory, name);
+    copyFileSync(join(examples, name), file);
+    const { warnings } = loadNodeConfig({ file, overrides: [] });
+    assert.deepEqual(warnings.map(formatProblem), [], name);
+  }
+});
+
+test('the library example runs and answers through the edge', () => {
+  const run = spawnSync(process.execPath, [join(examples, 'library.ts')], {
+    encoding: 'utf8',
+    timeout: 20_000,
+  });
+  assert.equal(run.status, 0, run.stderr);
+  assert.match(run.stdout, /^200 the origin got \/hello for 127\.0\.0\.1$/m);
+  assert.match(run.stdout, /"target":"\/hello".*"status":200/);
+});
