@@ -207,6 +207,14 @@ export class EdgeListener {
         else callback(null, context);
       },
     });
+    // Node reports a handshake that took too long, but leaves the connection open.
+    server.on('tlsClientError', (error, socket) => {
+      const connection = this.#handshakes.get(`${socket.remoteAddress}:${socket.remotePort}`);
+      if (connection !== undefined) {
+        this.options.refused(connection, refusals.tlsHandshake, error.message.trim());
+      }
+      socket.destroy();
+    });
     server.on('secureConnection', (socket) => {
       const key = `${socket.remoteAddress}:${socket.remotePort}`;
       const connection = this.#handshakes.get(key);

@@ -75,6 +75,13 @@ export const refusals = {
     text: 'the connection does not begin with a valid PROXY protocol header',
     closes: true,
   },
+  /** Only ever in logs and counts: there is no channel to say it on. */
+  tlsHandshake: {
+    status: 0,
+    code: 'ERR_TLS_HANDSHAKE',
+    text: 'the TLS handshake failed',
+    closes: true,
+  },
   expectation: {
     status: 417,
     code: 'ERR_EXPECTATION',
