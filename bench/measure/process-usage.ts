@@ -1,0 +1,52 @@
+/** CPU time and memory of a process and all that it started, from /proc. */
+import { execFileSync } from 'node:child_process';
+import { readdirSync, readFileSync } from 'node:fs';
+import { type ProcessStat, parseProcessStat, parseResidentBytes, treeOf } from './process-stat.ts';
+
+let ticksPerSecond: number | undefined;
+
+/** `sysconf(_SC_CLK_TCK)`; 100 on nearly every Linux. */
+function clockTicks(): number {
+  ticksPerSecond ??= Number(execFileSync('getconf', ['CLK_TCK'], { encoding: 'utf8' })) || 100;
+  return ticksPerSecond;
+}
+
+function statOf(pid: number): ProcessStat | undefined {
+  try {
+    return parseProcessStat(readFileSync(`/proc/${pid}/stat`, 'utf8'));
+  } catch {
+    return undefined; // It has ended.
+  }
+}
+
+/** The process and its descendants, parents first. */
+export function processTree(root: number): number[] {
+  const parents = new Map<number, number>();
+  for (const name of readdirSync('/proc')) {
+    const pid = Number(name);
+    if (!Number.isInteger(pid)) continue;
+    const stat = statOf(pid);
+    if (stat !== undefined) parents.set(pid, stat.parentPid);
+  }
+  return treeOf(root, parents);
+}
+
+/** CPU time of the tree since it began, microseconds; the kernel counts in ticks of 10 ms. */
+export function cpuMicros(root: number): number {
+  let ticks = 0;
+  for (const pid of processTree(root)) ticks += statOf(pid)?.cpuTicks ?? 0;
+  return (ticks / clockTicks()) * 1_000_000;
+}
+
+/** Resident memory of the tree, bytes. Pages that several processes share are counted in each. */
+export function residentBytes(root: number): number {
+  let bytes = 0;
+  for (const pid of processTree(root)) {
+    try {
+      bytes += parseResidentBytes(readFileSync(`/proc/${pid}/status`, 'utf8'));
+    } catch {
+      // It has ended.
+    }
+  }
+  return bytes;
+}
