@@ -20,6 +20,8 @@ import { Directory } from '../../src/sync/directory/directory.ts';
 import type { FlowFound } from '../../src/sync/directory/finder.ts';
 import type { DirectoryOptions } from '../../src/sync/directory/settings.ts';
 import { Random } from '../../src/sync/random.ts';
+import type { SessionSettings } from '../../src/sync/session-settings.ts';
+import { Sessions } from '../../src/sync/sessions.ts';
 import { NONE } from '../../src/sync/ticket-columns.ts';
 
 export interface Weather {
@@ -35,6 +37,7 @@ export interface WorldOptions {
   readonly nodes: number;
   readonly weather?: Partial<Weather>;
   readonly directory?: Partial<DirectoryOptions>;
+  readonly sessions?: Partial<SessionSettings>;
 }
 
 interface Parcel {
@@ -73,7 +76,9 @@ export class Node {
   /** What the kernel of this node holds: the truth that tickets must follow. */
   readonly flows = new Map<number, Flow>();
   readonly found: FlowFound[] = [];
+  readonly notices: MeshNotice[] = [];
   directory!: Directory;
+  sessions!: Sessions;
   up = true;
   life = 0;
   boot = 1;
@@ -93,7 +98,19 @@ export class Node {
   }
 
   handle(event: MeshEvent): void {
-    this.directory.handle(this.world.nowMs, event, this.world.outbox(this));
+    const { nowMs } = this.world;
+    const out = this.world.outbox(this);
+    for (const part of [this.directory, this.sessions]) {
+      if ('channel' in event && !part.channels.includes(event.channel)) continue;
+      part.handle(nowMs, event, out);
+    }
+  }
+
+  nextWakeupMs(): number | undefined {
+    const tickets = this.directory.nextWakeupMs() ?? Number.POSITIVE_INFINITY;
+    const sessions = this.sessions.nextWakeupMs() ?? Number.POSITIVE_INFINITY;
+    const next = Math.min(tickets, sessions);
+    return next === Number.POSITIVE_INFINITY ? undefined : next;
   }
 
   /** A flow is accepted here. */
@@ -222,6 +239,11 @@ export class World {
       random: this.#random.fork(),
       ownsFlow: (key) => this.ownsFlow(node, key),
     });
+    node.sessions = new Sessions({
+      ...this.#options.sessions,
+      peers: node.peers,
+      homes: node.directory.homes,
+    });
     for (const peer of node.peers.indices()) {
       if (peer === node.peers.self) continue;
       node.handle({ type: 'member', change: 'joined', peer, member: node.peers.get(peer)! });
@@ -309,6 +331,7 @@ export class World {
       },
       broadcast: () => {},
       notify: (notice: MeshNotice) => {
+        from.notices.push(notice);
         if (notice.type === 'flowFound') from.found.push(notice as FlowFound);
       },
     };
@@ -355,7 +378,7 @@ export class World {
       let atMs = Number.POSITIVE_INFINITY;
       for (const candidate of this.nodes) {
         if (!candidate.up) continue;
-        const wakeMs = candidate.directory.nextWakeupMs();
+        const wakeMs = candidate.nextWakeupMs();
         if (wakeMs !== undefined && Math.max(wakeMs, this.nowMs) < atMs) {
           atMs = Math.max(wakeMs, this.nowMs);
           node = candidate;
