@@ -147,6 +147,8 @@ export class NodeUnderTest {
     this.#child = spawn(process.execPath, [program, 'run', '--config', this.file, ...args], {
       env: cleanEnv(),
       stdio: ['ignore', 'pipe', 'pipe'],
+      // Leads a process group of its own, as under a terminal.
+      detached: true,
     });
     this.#child.stdout?.setEncoding('utf8').on('data', (chunk: string) => {
       this.stdout += chunk;
@@ -184,6 +186,11 @@ export class NodeUnderTest {
 
   signal(signal: NodeJS.Signals): void {
     this.#child.kill(signal);
+  }
+
+  /** As a terminal does with Ctrl-C. */
+  signalGroup(signal: NodeJS.Signals): void {
+    process.kill(-this.pid, signal);
   }
 
   write(yaml: string): void {

@@ -172,12 +172,7 @@ test('a TERM lets requests finish, closes WebSockets with 1012 and exits 0', asy
   const slow = ask(`${node.url}/slow`);
   await eventually('the slow request at the origin', () => origin.waiting.length === 1);
   node.signal('SIGTERM');
-  await eventually('no more connections', () =>
-    ask(`${node.url}/`).then(
-      () => false,
-      (error: NodeJS.ErrnoException) => error.code === 'ECONNREFUSED',
-    ),
-  );
+  await eventually('no more connections', () => isRefused(node.url));
   assert.deepEqual(await ask(`${node.admin}/healthz`), { status: 503, text: 'draining\n' });
   assert.deepEqual(await codes, [1012, 1012, 1012]);
   const draining = await node.status();
@@ -186,7 +181,22 @@ test('a TERM lets requests finish, closes WebSockets with 1012 and exits 0', asy
   assert.deepEqual(await slow, { status: 200, text: 'at last' });
   assert.deepEqual(await node.exit, { code: 0, signal: null });
   assert.equal(node.logged('node is down')[0]?.cut, 0);
-  await eventually('the access lines of the drained', () => node.accessLines.length === 4);
+  const statuses = node.accessLines.map((line) => line.status);
+  assert.equal(statuses.filter((status) => status === 101).length, 3, String(statuses));
+  assert.ok(node.accessLines.some(({ target, status }) => target === '/slow' && status === 200));
+});
+
+test('Ctrl-C reaches the whole process group, and is still a clean stop', async (t) => {
+  const { node, origin } = await begin(t);
+  const socket = await openSocket(node);
+  const closed = once(socket, 'close');
+  const slow = ask(`${node.url}/slow`);
+  await eventually('the slow request at the origin', () => origin.waiting.length === 1);
+  node.signalGroup('SIGINT');
+  assert.equal((await closed)[0], 1012);
+  origin.waiting[0]?.end('at last');
+  assert.deepEqual(await slow, { status: 200, text: 'at last' });
+  assert.deepEqual(await node.exit, { code: 0, signal: null });
 });
 
 test('what still runs at the deadline is cut, and the exit code is still 0', async (t) => {
@@ -230,12 +240,17 @@ test('a TERM in the middle of the start ends in order', async (t) => {
 });
 
 test('workers without a supervisor drain and end by themselves', async (t) => {
-  const { node } = await begin(t);
+  const { node, origin } = await begin(t);
   const socket = await openSocket(node);
+  const slow = ask(`${node.url}/slow`);
+  await eventually('the slow request at the origin', () => origin.waiting.length === 1);
   const { workers } = await node.status();
   const closed = once(socket, 'close');
   node.signal('SIGKILL');
   assert.equal((await closed)[0], 1012);
+  await eventually('no more connections', () => isRefused(node.url));
+  origin.waiting[0]?.end('at last');
+  assert.deepEqual(await slow, { status: 200, text: 'at last' });
   await eventually('the workers to end', () => workers.every(({ pid }) => !isAlive(pid ?? 0)));
 });
 
@@ -341,4 +356,11 @@ function isAlive(pid: number): boolean {
   } catch {
     return false;
   }
+}
+
+function isRefused(url: string): Promise<boolean> {
+  return ask(`${url}/`).then(
+    () => false,
+    (error: NodeJS.ErrnoException) => error.code === 'ECONNREFUSED',
+  );
 }
