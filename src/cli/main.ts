@@ -1,6 +1,7 @@
 /** The command line. */
 import { Command } from 'commander';
 import { version } from '../node.ts';
+import { registerBench } from './bench.ts';
 import { registerDemo } from './demo.ts';
 import { reportFailure } from './exit.ts';
 import { registerLab } from './lab.ts';
@@ -31,6 +32,7 @@ registerStatus(program);
 registerSchema(program);
 registerLab(program);
 registerDemo(program);
+registerBench(program);
 
 // A reader that has seen enough, such as `head`, is no failure.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
