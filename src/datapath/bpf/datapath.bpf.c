@@ -17,6 +17,8 @@
 #include "tunnel.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
+/* By which compiler, from which sources; for the test that compares. The kernel never sees it. */
+char BUILT[] SEC("built") = HF_BUILT;
 
 /* Every packet leaves through here, once. */
 static __always_inline int end(__u32 verdict, int action)
