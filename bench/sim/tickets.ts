@@ -7,8 +7,8 @@ import type { TrialPart } from '../../src/sync/sim/trial.ts';
 import type { World } from '../../src/sync/sim/world.ts';
 
 const BUCKETS = 256;
-const LOAD_GAP_MS = 60;
-const LOAD_UNTIL_MS = 45_000;
+const LOAD_GAP_MS = 150;
+const LOAD_UNTIL_MS = 40_000;
 const COMPLAINTS_MAX = 3;
 
 interface Flow {

@@ -3,12 +3,11 @@
  * confirmation, as in Lifeguard: `max − (max − min) · log(c + 1) / log(k + 1)`, never below `min`.
  */
 export class Suspicion {
-  readonly #startMs: number;
+  #startMs: number;
   readonly #minMs: number;
   readonly #maxMs: number;
   readonly #wanted: number;
   readonly #accusers: string[];
-  #shiftMs = 0;
   #notBeforeMs = 0;
 
   constructor(nowMs: number, accuser: string, minMs: number, maxMs: number, wanted: number) {
@@ -38,7 +37,8 @@ export class Suspicion {
 
   /** Moves the end: time in which this node itself stood still does not count. */
   postpone(byMs: number): void {
-    this.#shiftMs += byMs;
+    this.#startMs += byMs;
+    if (this.#notBeforeMs > 0) this.#notBeforeMs += byMs;
   }
 
   get endMs(): number {
@@ -46,7 +46,7 @@ export class Suspicion {
     const certain = this.#wanted < 1 || this.#notBeforeMs > 0;
     const share = certain ? 1 : Math.min(1, Math.log(confirmed + 1) / Math.log(this.#wanted + 1));
     const lengthMs = this.#maxMs - (this.#maxMs - this.#minMs) * share;
-    return Math.max(this.#startMs + lengthMs, this.#notBeforeMs) + this.#shiftMs;
+    return Math.max(this.#startMs + lengthMs, this.#notBeforeMs);
   }
 }
 
