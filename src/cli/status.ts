@@ -75,9 +75,10 @@ export function statusText(status: NodeStatus): string {
     ['state', `${status.state}, up ${durationText(status.uptimeMs)}`],
     ['version', `${status.version}, pid ${status.pid}`],
     ['config', `${config.file ?? 'flags only'}, loaded ${config.loadedAt}`],
-    ...(config.refused === null
-      ? []
-      : [['refused', config.refused.replaceAll('\n', '\n         ')]]),
+    ...(config.refused ?? '')
+      .split('\n')
+      .filter((line) => line !== '')
+      .map((line, i) => [i === 0 ? 'refused' : '', line]),
     ['listening', status.listeners.join(' ')],
     [
       'now',

@@ -42,6 +42,7 @@ export class WorkerSlot {
   #failure: Failure | undefined;
   #gone: Promise<void> = Promise.resolve();
   #cut = 0;
+  #drained: Promise<number> | undefined;
   /** Ports of its listeners, in the order of the configuration. */
   ports: readonly number[] = [];
   /** The last answer; the metrics of a worker that crashes are those last collected. */
@@ -127,7 +128,13 @@ export class WorkerSlot {
   }
 
   /** Leaves service for good. Resolves to the number of connections cut, when the process is gone. */
-  async drain(killAfterMs: number): Promise<number> {
+  drain(killAfterMs: number): Promise<number> {
+    // A worker that a reload has retired may still drain when the whole node does.
+    this.#drained ??= this.#drain(killAfterMs);
+    return this.#drained;
+  }
+
+  async #drain(killAfterMs: number): Promise<number> {
     clearTimeout(this.#restartTimer);
     const worker = this.#worker;
     const wasUp = this.#state === 'up';

@@ -278,6 +278,23 @@ test('a reload changes the number of workers and drains those that go', async (t
   assert.equal((await codes).filter((code) => code === 1012).length, 4 - left);
 });
 
+test('a worker that drains after a reload is not cut short when the node drains, too', async (t) => {
+  const { node, origin, address } = await begin(t);
+  const slow = Promise.all(Array.from({ length: 4 }, () => ask(`${node.url}/slow`)));
+  await eventually('the slow requests at the origin', () => origin.waiting.length === 4);
+  node.write(yaml(address, { workers: 1 }));
+  node.signal('SIGHUP');
+  await eventually('the retired worker', () => node.logged('worker leaves service').length === 1);
+  node.signal('SIGTERM');
+  await eventually('both', () => node.logged('worker leaves service').length === 2);
+  for (const reply of origin.waiting) reply.end('at last');
+  assert.deepEqual(
+    (await slow).map(({ text }) => text),
+    Array(4).fill('at last'),
+  );
+  assert.deepEqual(await node.exit, { code: 0, signal: null });
+});
+
 test('health checks run once for all workers, and a new worker knows their word', async (t) => {
   const check = 'health: {path: /health, intervalMs: 100, timeoutMs: 100, rise: 1, fall: 1}';
   const { node, origin } = await begin(t, (at) => ({
