@@ -110,7 +110,8 @@ export function writeReply(bytes: Uint8Array, message: ReplyMessage): number {
   return o;
 }
 
-const NO_CELLS = emptyDigests(0);
+/** For replies that carry none. */
+export const NO_CELLS: Digests = emptyDigests(0);
 
 export function readReply(bytes: Uint8Array): ReplyMessage | undefined {
   if (bytes.length < REPLY_HEAD_BYTES) return undefined;

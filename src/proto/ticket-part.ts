@@ -34,6 +34,10 @@ const SECTION_HEAD_BYTES = 4;
 /** Bytes of a part without records. */
 export const EMPTY_PART_BYTES = 1;
 
+const NOTHING = new Uint8Array(0);
+/** Most writers see few records of most kinds. */
+const FIRST_BYTES = 128;
+
 /** Called once per record. `key` is valid only during the call. */
 export interface RecordReader {
   born(bucket: number, key: FlowKey, generation: number): void;
@@ -51,7 +55,7 @@ export class PartWriter {
   /** @param most Bytes of the whole part. At most 65,535 records fit, whatever the bytes. */
   constructor(most: number) {
     this.#most = most;
-    this.#sections = Array.from({ length: KINDS }, () => new Uint8Array(Math.min(most, 1_024)));
+    this.#sections = Array.from({ length: KINDS }, () => NOTHING);
   }
 
   get records(): number {
@@ -108,7 +112,7 @@ export class PartWriter {
   #room(section: number, bytes: number): Uint8Array {
     const now = this.#sections[section]!;
     if (bytes <= now.length) return now;
-    const grown = new Uint8Array(Math.min(this.#most, now.length * 4));
+    const grown = new Uint8Array(Math.min(this.#most, Math.max(FIRST_BYTES, now.length * 4)));
     grown.set(now);
     this.#sections[section] = grown;
     return grown;

@@ -14,6 +14,9 @@ const ACK_EVERY = 32;
 /** A request for missing frames that is not answered is repeated ever more slowly. */
 const REQUEST_BACKOFF_MAX = 32;
 
+/** Most streams never see a gap, and need no flags. */
+const NO_FLAGS = new Uint8Array(0);
+
 export interface InStreamTimes {
   /** Longest wait before a received frame is acknowledged. Default 20. */
   readonly ackMs: number;
@@ -37,7 +40,7 @@ export class InStream {
   #complete = 0;
   #highest = 0;
   /** One flag per sequence modulo {@link AHEAD}, for those above `#complete`. */
-  readonly #received = new Uint8Array(AHEAD);
+  #received = NO_FLAGS;
   readonly #ends = new Set<number>();
   #ackAtMs = Number.POSITIVE_INFINITY;
   #unacked = 0;
@@ -80,7 +83,7 @@ export class InStream {
     this.#complete = 0;
     this.#highest = 0;
     this.#announced = 0;
-    this.#received.fill(0);
+    this.#received = NO_FLAGS;
     this.#ends.clear();
     this.#unacked = 0;
     this.#ackAtMs = Number.POSITIVE_INFINITY;
@@ -163,9 +166,19 @@ export class InStream {
   }
 
   #mark(sequence: number): boolean {
-    if (sequence <= this.#complete || this.#received[sequence % AHEAD] === 1) return false;
+    if (sequence <= this.#complete) return false;
+    const highest = Math.max(sequence, this.#highest);
+    if (this.#received === NO_FLAGS) {
+      if (sequence === this.#complete + 1) {
+        this.#complete = sequence;
+        this.#highest = highest;
+        return true;
+      }
+      this.#received = new Uint8Array(AHEAD);
+    }
+    if (this.#received[sequence % AHEAD] === 1) return false;
     this.#received[sequence % AHEAD] = 1;
-    if (sequence > this.#highest) this.#highest = sequence;
+    this.#highest = highest;
     while (this.#received[(this.#complete + 1) % AHEAD] === 1) {
       this.#complete++;
       this.#received[this.#complete % AHEAD] = 0;

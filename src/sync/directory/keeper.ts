@@ -4,6 +4,7 @@ import {
   type DigestMessage,
   type Digests,
   emptyDigests,
+  NO_CELLS,
   type ReplyStatus,
   readDigest,
   readSnapshotHead,
@@ -185,7 +186,7 @@ export class Keeper {
     }
     const stream = this.#streamFrom(from);
     if (!stream.adopt(message.stream)) return;
-    const reply = (status: ReplyStatus, group = 0, cells: Digests = emptyDigests(0)): void => {
+    const reply = (status: ReplyStatus, group = 0, cells = NO_CELLS): void => {
       const { sequence } = message;
       const facts = { stream: message.stream, sequence, status, group, cells };
       const length = writeReply(this.#body, facts);

@@ -62,6 +62,8 @@ export class Mender {
   #ready: boolean;
   #passAtMs: number;
   #repairAtMs = NEVER;
+  #nextDueMs = Number.NEGATIVE_INFINITY;
+  #version = 0;
   #digests = 0;
   #snapshots = 0;
   #snapshotBytes = 0;
@@ -120,6 +122,7 @@ export class Mender {
       equalTable: 0,
       wanted: new Map(),
     };
+    this.#nextDueMs = Math.min(this.#nextDueMs, nowMs);
     this.#repairs.delete(peer);
   }
 
@@ -135,16 +138,21 @@ export class Mender {
     state.equalAt = -1;
     state.notBeforeMs = nowMs;
     state.sentAtMs = Number.NEGATIVE_INFINITY;
+    this.#nextDueMs = Math.min(this.#nextDueMs, nowMs);
   }
 
   nextWakeupMs(): number {
     if (!this.#ready) return NEVER;
-    return Math.min(this.#passAtMs, this.#repairAtMs);
+    // Nothing is due before `#nextDueMs` unless something is sent meanwhile.
+    const { touched, republishing } = this.#publisher;
+    const moved = touched || republishing || this.#version !== this.#homes.version;
+    const passAtMs = moved ? this.#passAtMs : Math.max(this.#passAtMs, this.#nextDueMs);
+    return Math.min(passAtMs, this.#repairAtMs);
   }
 
   service(nowMs: number): void {
     if (!this.#ready) return;
-    if (nowMs >= this.#passAtMs) {
+    if (nowMs >= this.#passAtMs && this.#mayBeDue(nowMs)) {
       this.#passAtMs = nowMs + this.#phaseMs;
       this.#sendDue(nowMs);
     }
@@ -166,25 +174,37 @@ export class Mender {
     return true;
   }
 
+  #mayBeDue(nowMs: number): boolean {
+    if (this.#publisher.takeTouched() || this.#version !== this.#homes.version) return true;
+    return this.#publisher.republishing || nowMs >= this.#nextDueMs;
+  }
+
   #sendDue(nowMs: number): void {
     // What is on its way would look like a difference.
     if (this.#publisher.republishing) return;
+    this.#version = this.#homes.version;
+    this.#nextDueMs = NEVER;
     const { digestMs, quietDigestMs } = this.#settings;
     const due: PeerIndex[] = [];
     for (const [peer, state] of this.#states.entries()) {
       const stream = this.#publisher.streamTo(peer);
       if (state === undefined || stream === undefined) continue;
-      if (nowMs < state.notBeforeMs || state.wanted.size > 0) continue;
+      if (state.wanted.size > 0) continue;
       const unchanged =
         stream.flushed &&
         state.equalAt === stream.lastSent &&
         state.equalTable === this.#homes.version;
-      if (nowMs < state.sentAtMs + (unchanged ? quietDigestMs : digestMs)) continue;
-      if (due.length === DIGESTS_PER_PASS) break;
-      stream.flush(nowMs);
-      if (!stream.flushed) continue;
-      state.sentAtMs = nowMs;
-      due.push(peer);
+      const waitMs = unchanged ? quietDigestMs : digestMs;
+      let dueMs = Math.max(state.notBeforeMs, state.sentAtMs + waitMs);
+      if (nowMs >= dueMs && due.length < DIGESTS_PER_PASS) {
+        stream.flush(nowMs);
+        if (stream.flushed) {
+          state.sentAtMs = nowMs;
+          due.push(peer);
+          dueMs = nowMs + digestMs;
+        }
+      }
+      this.#nextDueMs = Math.min(this.#nextDueMs, dueMs);
     }
     this.#measure(due, (peer, digests) => {
       const stream = this.#publisher.streamTo(peer)!;
@@ -270,6 +290,7 @@ export class Mender {
       if (state.wanted.size > 0) continue;
       this.#repairs.delete(peer);
       state.notBeforeMs = nowMs + this.#settings.digestMs;
+      this.#nextDueMs = Math.min(this.#nextDueMs, state.notBeforeMs);
     }
   }
 

@@ -38,6 +38,9 @@ export const OUT_STREAM_LIMITS: OutStreamLimits = {
   retransmit: true,
 };
 
+/** Streams build their frames one after the other, and whoever sends one copies it. */
+const frame = new Uint8Array(FRAME_BYTES_MAX);
+
 interface Sealed {
   readonly part: Uint8Array;
   sentAtMs: number;
@@ -51,7 +54,6 @@ export class OutStream {
   readonly #part = new PartWriter(PART_BYTES_MAX);
   /** Frames that the home has not confirmed, oldest first. */
   readonly #window = new Map<number, Sealed>();
-  readonly #frame = new Uint8Array(FRAME_BYTES_MAX);
   #windowBytes = 0;
   #next = 1;
   /** First frame that was never sent. */
@@ -223,7 +225,6 @@ export class OutStream {
 
   #transmit(nowMs: number, sequence: number, sealed: Sealed): void {
     const before = sealed.sends === 0 ? this.#window.get(sequence - 1) : undefined;
-    const frame = this.#frame;
     let length = writeFrameHead(frame, this.id, sequence, before !== undefined);
     frame.set(sealed.part, length);
     length += sealed.part.length;

@@ -30,6 +30,7 @@ export class Publisher {
   /** Rows before the last change, while the moved buckets are sent; next bucket to look at. */
   #movedFrom: Uint16Array | undefined;
   #cursor = 0;
+  #touched = false;
   #republished = 0;
   #overflowed = 0;
   #resent = 0;
@@ -53,6 +54,18 @@ export class Publisher {
   /** Newest generation given to {@link publish}. */
   get newestGeneration(): number {
     return this.#newest;
+  }
+
+  /** True once after records were given to streams. */
+  takeTouched(): boolean {
+    const was = this.#touched;
+    this.#touched = false;
+    return was;
+  }
+
+  /** The same without taking. */
+  get touched(): boolean {
+    return this.#touched;
   }
 
   /** Moved buckets are still being sent. */
@@ -202,6 +215,7 @@ export class Publisher {
     const stream = peer === NO_HOME ? undefined : this.#streams[peer];
     if (stream === undefined) return;
     stream.add(nowMs, ended, bucket, key, generation);
+    this.#touched = true;
     this.#active.add(peer);
     const dueMs = nowMs + this.#limits.flushMs;
     if (dueMs < this.#dueMs) this.#dueMs = dueMs;
