@@ -21,8 +21,10 @@ export function skipReason(): string | false {
   if (process.platform !== 'linux' || process.getuid?.() !== 0) return 'needs root on Linux';
   if (!existsSync('/sys/kernel/btf/vmlinux')) return 'needs a kernel with BTF';
   if (spawnSync('ip', ['-V']).status !== 0) return 'needs iproute2';
-  const probe = spawnSync('unshare', ['--net', 'ip', 'link', 'add', 'type', 'dummy']);
-  if (probe.status !== 0) return 'needs network namespaces';
+  const words = 'ip link add name probe type vxlan external dstport 4789'.split(' ');
+  if (spawnSync('unshare', ['--net', ...words]).status !== 0) {
+    return 'needs network namespaces and VXLAN';
+  }
   return false;
 }
 
