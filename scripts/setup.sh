@@ -5,26 +5,38 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-# The only list of Debian packages. One line each: package, a command it brings, what it is for.
+# The only list of Debian packages. One line each: package, a file or command it brings, what it is for.
 debian_packages='
-iproute2         ip        network namespaces of the lab
-bird2            bird      BGP daemon of every PoP and of the access router
-nginx-light      nginx     origin in the lab, peer in the benchmarks
-haproxy          haproxy   peer in the lab and the benchmarks
-curl             curl      client in the lab
-openssl          openssl   certificates and TLS clients in the tests
-tcpdump          tcpdump   packet captures of the lab
-wrk              wrk       load in the benchmarks
-procps           sysctl    settings inside the namespaces
+iproute2         ip                          network namespaces of the lab
+bird2            bird                        BGP daemon of every PoP and of the access router
+nginx-light      nginx                       origin in the lab, peer in the benchmarks
+haproxy          haproxy                     peer in the lab and the benchmarks
+curl             curl                        client in the lab
+openssl          openssl                     certificates and TLS clients in the tests
+tcpdump          tcpdump                     packet captures of the lab
+wrk              wrk                         load in the benchmarks
+procps           sysctl                      settings inside the namespaces
+libbpf1          libbpf.so.1                 loads the kernel programs
+clang            clang                       rebuilds the kernel programs in the tests
+llvm             llvm-strip                  the same
+libbpf-dev       /usr/include/bpf/bpf.h      the same
 '
 
 say() { printf 'setup: %s\n' "$*" >&2; }
+
+is_there() {
+  case $1 in
+    /*) [ -e "$1" ] ;;
+    *.so.*) /sbin/ldconfig -p | grep -q "$1" ;;
+    *) command -v "$1" >/dev/null 2>&1 ;;
+  esac
+}
 
 install_debian() {
   local missing=() name command
   while read -r name command _; do
     [ -n "$name" ] || continue
-    command -v "$command" >/dev/null 2>&1 || missing+=("$name")
+    is_there "$command" || missing+=("$name")
   done <<<"$debian_packages"
   [ ${#missing[@]} -gt 0 ] || return 0
   if [ "$(id -u)" != 0 ]; then

@@ -17,14 +17,13 @@ export function configDifference(before: Config, after: Config): Change[] {
     ...compared('listener ', listenersOf(before), listenersOf(after)),
     ...compared('', sitesOf(before), sitesOf(after)),
     ...compared('', settingsOf(before), settingsOf(after)).map((change) =>
-      needsRestart(change.what, before) ? { ...change, restart: true as const } : change,
+      needsRestart(change.what) ? { ...change, restart: true as const } : change,
     ),
   ];
 }
 
-/** Names are given once to everything that runs; an edge that keeps no access log cannot begin one. */
-function needsRestart(setting: string, before: Config): boolean {
-  if (setting === 'accessLog') return before.accessLog === 'off';
+/** Names are given once to everything that runs. */
+function needsRestart(setting: string): boolean {
   return setting === 'node' || setting === 'pop';
 }
 
