@@ -54,9 +54,15 @@ export function writeDigest(bytes: Uint8Array, message: DigestMessage): number {
   return o;
 }
 
+/** Digests are read by the thousand and compared at once. */
+const read = emptyDigests();
+
+/** The digests of what it returns are valid until the next call. */
 export function readDigest(bytes: Uint8Array): DigestMessage | undefined {
   if (bytes.length < DIGEST_HEAD_BYTES) return undefined;
-  const { counts, hashes } = emptyDigests();
+  const { counts, hashes } = read;
+  counts.fill(0);
+  hashes.fill(0);
   let o = DIGEST_HEAD_BYTES;
   for (let group = 0; group < DIGEST_GROUPS; group++) {
     if ((bytes[12 + (group >>> 3)]! & (0x80 >>> (group & 7))) === 0) continue;

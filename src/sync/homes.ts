@@ -200,15 +200,17 @@ export class Homes {
   }
 
   #applyDue(nowMs: number): void {
-    let changed = false;
+    let due = false;
+    for (const { dueMs } of this.#pending.values()) if (nowMs >= dueMs) due = true;
+    if (!due) return;
     for (const [peer, { candidate: node, wanted, dueMs }] of this.#pending) {
-      if (nowMs < dueMs) continue;
+      // Joins wait only for company, and a new table is being made now.
+      if (nowMs < dueMs && !wanted) continue;
       this.#pending.delete(peer);
       if (wanted) this.#members.set(peer, node);
       else this.#members.delete(peer);
-      changed = true;
     }
-    if (changed) this.#rebuild();
+    this.#rebuild();
   }
 
   #rebuild(): void {

@@ -11,7 +11,7 @@ export const NONE = -1;
 /** Tenure of a place that holds no ticket. */
 export const FREE = 0xffff;
 
-const SEGMENT_BITS = 13;
+const SEGMENT_BITS = 11;
 const SEGMENT = 1 << SEGMENT_BITS;
 const MASK = SEGMENT - 1;
 

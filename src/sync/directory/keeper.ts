@@ -66,6 +66,7 @@ export class Keeper {
   /** Next ticket to look at in the search for tickets of buckets that are kept elsewhere now. */
   #strayCursor = -1;
   #strayPending = false;
+  readonly #strayOwners = new Set<PeerIndex>();
   #records = 0;
   #foreign = 0;
   #malformed = 0;
@@ -378,10 +379,14 @@ export class Keeper {
     for (let looked = 0; looked < most * 4; looked++) {
       if (this.#strayCursor >= store.top) {
         this.#strayCursor = -1;
+        // Between two tables of ours an owner may have seen none, and count on what went.
+        for (const peer of this.#strayOwners) this.requestCheck(peer);
+        this.#strayOwners.clear();
         return;
       }
       const ticket = this.#strayCursor++;
       if (!store.isForeign(ticket) || this.#homes.isHome(self, store.bucketOf(ticket))) continue;
+      this.#strayOwners.add(store.tenureOfTicket(ticket).peer);
       store.remove(ticket);
       this.#strays++;
     }

@@ -14,6 +14,7 @@ import { KEY_WORDS } from '../../proto/ticket-key.ts';
 import { PartWriter } from '../../proto/ticket-part.ts';
 import { FRAME_BYTES_MAX, type Outbox, type PeerIndex } from '../core.ts';
 import type { Homes } from '../homes.ts';
+import { mix32 } from '../homes-score.ts';
 import type { Random } from '../random.ts';
 import { NONE } from '../ticket-columns.ts';
 import type { TicketStore } from '../ticket-store.ts';
@@ -32,14 +33,23 @@ const PASSES = 8;
 const DIGESTS_PER_PASS = 64;
 const REFUSED_WAIT_MS = 100;
 
+/** One digest as it was sent. */
+interface Told {
+  readonly atMs: number;
+  /** Last frame sent before it, version of the table, and a hash of all its groups. */
+  readonly sequence: number;
+  readonly table: number;
+  readonly summary: number;
+}
+
 interface HomeState {
-  /** When the last digest was sent. */
-  sentAtMs: number;
+  /** When it was last looked at whether a digest is needed. */
+  lookedAtMs: number;
   /** No digest before this. */
   notBeforeMs: number;
-  /** Last frame at which, with the table of then, the home said "equal"; -1 when never. */
-  equalAt: number;
-  equalTable: number;
+  told: Told | undefined;
+  /** The last that the home called equal. `table` moves on when a new table changes nothing. */
+  equal: Told | undefined;
   /** Cells to send again, by group: a flag per cell. */
   readonly wanted: Map<number, Uint8Array>;
 }
@@ -54,6 +64,8 @@ export class Mender {
   readonly #phaseMs: number;
   readonly #states: (HomeState | undefined)[] = [];
   readonly #repairs = new Set<PeerIndex>();
+  /** One per digest of a pass, used again in the next. */
+  readonly #sums: Digests[] = [];
   readonly #body = new Uint8Array(FRAME_BYTES_MAX);
   readonly #key = new Uint32Array(KEY_WORDS);
   readonly #snapshot = new Uint8Array(SNAPSHOT_BYTES);
@@ -116,10 +128,10 @@ export class Mender {
 
   open(nowMs: number, peer: PeerIndex): void {
     this.#states[peer] = {
-      sentAtMs: Number.NEGATIVE_INFINITY,
+      lookedAtMs: Number.NEGATIVE_INFINITY,
       notBeforeMs: nowMs,
-      equalAt: -1,
-      equalTable: 0,
+      told: undefined,
+      equal: undefined,
       wanted: new Map(),
     };
     this.#nextDueMs = Math.min(this.#nextDueMs, nowMs);
@@ -135,9 +147,9 @@ export class Mender {
   check(nowMs: number, peer: PeerIndex): void {
     const state = this.#states[peer];
     if (state === undefined) return;
-    state.equalAt = -1;
+    state.equal = undefined;
     state.notBeforeMs = nowMs;
-    state.sentAtMs = Number.NEGATIVE_INFINITY;
+    state.lookedAtMs = Number.NEGATIVE_INFINITY;
     this.#nextDueMs = Math.min(this.#nextDueMs, nowMs);
   }
 
@@ -167,8 +179,7 @@ export class Mender {
     const stream = this.#publisher.streamTo(from);
     if (state === undefined || stream?.id !== reply.stream || !this.#ready) return true;
     if (reply.status === 'equal') {
-      state.equalAt = reply.sequence;
-      state.equalTable = this.#homes.version;
+      if (state.told?.sequence === reply.sequence) state.equal = state.told;
     } else if (reply.status === 'full') state.notBeforeMs = nowMs + this.#settings.quietDigestMs;
     else if (reply.status === 'differs') this.#want(nowMs, from, state, reply.group, reply.cells);
     return true;
@@ -190,41 +201,57 @@ export class Mender {
       const stream = this.#publisher.streamTo(peer);
       if (state === undefined || stream === undefined) continue;
       if (state.wanted.size > 0) continue;
+      const { equal } = state;
       const unchanged =
         stream.flushed &&
-        state.equalAt === stream.lastSent &&
-        state.equalTable === this.#homes.version;
+        equal?.sequence === stream.lastSent &&
+        equal.table === this.#homes.version;
       const waitMs = unchanged ? quietDigestMs : digestMs;
-      let dueMs = Math.max(state.notBeforeMs, state.sentAtMs + waitMs);
+      let dueMs = Math.max(state.notBeforeMs, state.lookedAtMs + waitMs);
       if (nowMs >= dueMs && due.length < DIGESTS_PER_PASS) {
         stream.flush(nowMs);
         if (stream.flushed) {
-          state.sentAtMs = nowMs;
+          state.lookedAtMs = nowMs;
           due.push(peer);
           dueMs = nowMs + digestMs;
         }
       }
       this.#nextDueMs = Math.min(this.#nextDueMs, dueMs);
     }
-    this.#measure(due, (peer, digests) => {
-      const stream = this.#publisher.streamTo(peer)!;
-      const length = writeDigest(this.#body, {
-        stream: stream.id,
-        sequence: stream.lastSent,
-        table: this.#homes.hash,
-        counts: digests.counts,
-        hashes: digests.hashes,
-      });
-      this.#digests++;
-      this.#out?.send(peer, CHANNEL_DIGEST, this.#body.subarray(0, length));
-    });
+    this.#measure(due, (peer, digests) => this.#tell(nowMs, peer, digests));
+  }
+
+  #tell(nowMs: number, peer: PeerIndex, { counts, hashes }: Digests): void {
+    const state = this.#states[peer]!;
+    const stream = this.#publisher.streamTo(peer)!;
+    const { version, hash } = this.#homes;
+    const sequence = stream.lastSent;
+    const summary = summaryOf(counts, hashes);
+    const { equal } = state;
+    const isKnown = equal?.sequence === sequence && equal.summary === summary;
+    if (isKnown && nowMs < equal.atMs + this.#settings.quietDigestMs) {
+      // Another table, but none of these tickets moved to or from this home.
+      state.equal = { ...equal, table: version };
+      return;
+    }
+    state.told = { atMs: nowMs, sequence, table: version, summary };
+    const message = { stream: stream.id, sequence, table: hash, counts, hashes };
+    const length = writeDigest(this.#body, message);
+    this.#digests++;
+    this.#out?.send(peer, CHANNEL_DIGEST, this.#body.subarray(0, length));
   }
 
   /** Digests for several homes in one pass over the table. */
   #measure(peers: readonly PeerIndex[], each: (peer: PeerIndex, digests: Digests) => void): void {
     if (peers.length === 0) return;
     const digests: (Digests | undefined)[] = [];
-    for (const peer of peers) digests[peer] = emptyDigests();
+    for (const [i, peer] of peers.entries()) {
+      const sum = this.#sums[i] ?? emptyDigests();
+      this.#sums[i] = sum;
+      sum.counts.fill(0);
+      sum.hashes.fill(0);
+      digests[peer] = sum;
+    }
     const { rows, replicas, buckets } = this.#homes;
     const { counts, digests: hashes } = this.#store.own;
     const { bucketsPerGroup } = this.#cells;
@@ -375,4 +402,13 @@ export class Mender {
     this.#repaired += records;
     return true;
   }
+}
+
+function summaryOf(counts: Uint32Array, hashes: Int32Array): number {
+  let sum = 0;
+  for (let group = 0; group < counts.length; group++) {
+    sum = mix32(sum ^ counts[group]!);
+    sum = mix32(sum ^ hashes[group]!);
+  }
+  return sum;
 }
