@@ -265,6 +265,7 @@ export class Directory implements MeshComponent {
     const publisher = this.#publisher;
     const keeper = this.#keeper;
     const mender = this.#mender;
+    const { repairer } = mender;
     const finder = this.#finder;
     const { tickets, homes } = this;
     const malformed = (): number => this.#malformed + keeper.malformed + finder.malformed;
@@ -309,13 +310,13 @@ export class Directory implements MeshComponent {
         return mender.digestsSent;
       },
       get snapshotsSent() {
-        return mender.snapshotsSent;
+        return repairer.snapshotsSent;
       },
       get snapshotBytesSent() {
-        return mender.snapshotBytes;
+        return repairer.snapshotBytes;
       },
       get ticketsRepaired() {
-        return mender.repaired;
+        return repairer.repaired;
       },
       get findsPending() {
         return finder.pending;

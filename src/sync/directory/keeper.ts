@@ -34,6 +34,8 @@ const GAP_PATIENCE_MS = 2_000;
 const DIFFERENCES_PER_DIGEST = 32;
 /** While tables change, digests are made by walking: at most this many tickets per second. */
 const WALKS_PER_SECOND = 400_000;
+/** Tickets walked for one message: about 5 ms. */
+const WALK_MAX = 50_000;
 /** Share of the capacity from which a home that let tickets go counts as full. */
 const FULL = 0.98;
 
@@ -47,7 +49,7 @@ export class Keeper {
   readonly #settings: DirectorySettings;
   readonly #times: InStreamTimes;
   readonly #cells: Cells;
-  readonly #walks = new Pace(WALKS_PER_SECOND, WALKS_PER_SECOND);
+  readonly #walks = new Pace(WALKS_PER_SECOND, WALK_MAX);
   readonly #streams: (InStream | undefined)[] = [];
   /** Owners whose frames wait for an acknowledgement. */
   readonly #unacked = new Set<PeerIndex>();
@@ -216,8 +218,11 @@ export class Keeper {
     if (groups.length === 0) reply('equal');
     else if (tenure.evicted > 0 && this.#store.size >= this.#store.capacity * FULL) reply('full');
     else {
+      let walked = 0;
       for (const group of groups.slice(0, DIFFERENCES_PER_DIGEST)) {
         reply('differs', group, this.#cellsOf(tenure, group));
+        walked += tenure.counts[group]!;
+        if (walked > WALK_MAX) break;
       }
     }
   }

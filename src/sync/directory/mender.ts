@@ -1,37 +1,24 @@
 /**
- * The owner's side of anti-entropy: tells each home in digests what it should have, and sends whole
- * buckets again where the home's own digests differ.
+ * The owner's side of anti-entropy: tells each home in digests what it should have, and has sent
+ * again what differs.
  */
-import {
-  type Digests,
-  emptyDigests,
-  readReply,
-  SNAPSHOT_HEAD_BYTES,
-  writeDigest,
-  writeSnapshotHead,
-} from '../../proto/ticket-digest.ts';
-import { KEY_WORDS } from '../../proto/ticket-key.ts';
-import { PartWriter } from '../../proto/ticket-part.ts';
+import { type Digests, emptyDigests, readReply, writeDigest } from '../../proto/ticket-digest.ts';
 import { FRAME_BYTES_MAX, type Outbox, type PeerIndex } from '../core.ts';
 import type { Homes } from '../homes.ts';
 import { mix32 } from '../homes-score.ts';
 import type { Random } from '../random.ts';
-import { NONE } from '../ticket-columns.ts';
 import type { TicketStore } from '../ticket-store.ts';
 import { type Cells, cellsOf } from './cells.ts';
-import { CHANNEL_DIGEST, CHANNEL_SNAPSHOT } from './channels.ts';
-import { Pace } from './pace.ts';
+import { CHANNEL_DIGEST } from './channels.ts';
 import type { Publisher } from './publisher.ts';
+import { Repairer } from './repairer.ts';
 import type { DirectorySettings } from './settings.ts';
 
 const NEVER = Number.POSITIVE_INFINITY;
-/** A message of the bulk stream. Bigger ones would hold up other users of the stream. */
-const SNAPSHOT_BYTES = 32_768;
 /** Homes are measured in one pass over the table; this many passes per `digestMs`. */
 const PASSES = 8;
 /** Digests of one pass: 500 at once would be a burst of a quarter megabyte. */
 const DIGESTS_PER_PASS = 64;
-const REFUSED_WAIT_MS = 100;
 
 /** One digest as it was sent. */
 interface Told {
@@ -50,8 +37,6 @@ interface HomeState {
   told: Told | undefined;
   /** The last that the home called equal. `table` moves on when a new table changes nothing. */
   equal: Told | undefined;
-  /** Cells to send again, by group: a flag per cell. */
-  readonly wanted: Map<number, Uint8Array>;
 }
 
 export class Mender {
@@ -60,26 +45,18 @@ export class Mender {
   readonly #publisher: Publisher;
   readonly #settings: DirectorySettings;
   readonly #cells: Cells;
-  readonly #pace: Pace;
+  readonly #repairer: Repairer;
   readonly #phaseMs: number;
   readonly #states: (HomeState | undefined)[] = [];
-  readonly #repairs = new Set<PeerIndex>();
   /** One per digest of a pass, used again in the next. */
   readonly #sums: Digests[] = [];
   readonly #body = new Uint8Array(FRAME_BYTES_MAX);
-  readonly #key = new Uint32Array(KEY_WORDS);
-  readonly #snapshot = new Uint8Array(SNAPSHOT_BYTES);
-  readonly #part = new PartWriter(SNAPSHOT_BYTES - SNAPSHOT_HEAD_BYTES);
   #out: Outbox | undefined;
   #ready: boolean;
   #passAtMs: number;
-  #repairAtMs = NEVER;
   #nextDueMs = Number.NEGATIVE_INFINITY;
   #version = 0;
   #digests = 0;
-  #snapshots = 0;
-  #snapshotBytes = 0;
-  #repaired = 0;
 
   constructor(
     store: TicketStore,
@@ -93,7 +70,13 @@ export class Mender {
     this.#publisher = publisher;
     this.#settings = settings;
     this.#cells = cellsOf(homes.buckets);
-    this.#pace = new Pace(settings.repairBytesPerSecond, SNAPSHOT_BYTES * 2);
+    this.#repairer = new Repairer(
+      store,
+      homes,
+      publisher,
+      settings.repairBytesPerSecond,
+      (nowMs, peer) => this.#repaired(nowMs, peer),
+    );
     this.#phaseMs = settings.digestMs / PASSES;
     this.#ready = settings.antiEntropy && !settings.restoring;
     // Nodes that start together shall not send their digests together.
@@ -104,21 +87,14 @@ export class Mender {
     return this.#digests;
   }
 
-  get snapshotsSent(): number {
-    return this.#snapshots;
-  }
-
-  get snapshotBytes(): number {
-    return this.#snapshotBytes;
-  }
-
-  /** Tickets sent in snapshots. */
-  get repaired(): number {
-    return this.#repaired;
+  /** Sends again what differs. */
+  get repairer(): Repairer {
+    return this.#repairer;
   }
 
   bind(out: Outbox): void {
     this.#out = out;
+    this.#repairer.bind(out);
   }
 
   /** All tickets of an earlier run were published again: from now on absence means ended. */
@@ -132,15 +108,14 @@ export class Mender {
       notBeforeMs: nowMs,
       told: undefined,
       equal: undefined,
-      wanted: new Map(),
     };
     this.#nextDueMs = Math.min(this.#nextDueMs, nowMs);
-    this.#repairs.delete(peer);
+    this.#repairer.forget(peer);
   }
 
   close(peer: PeerIndex): void {
     this.#states[peer] = undefined;
-    this.#repairs.delete(peer);
+    this.#repairer.forget(peer);
   }
 
   /** The home asks for a digest soon. */
@@ -159,7 +134,7 @@ export class Mender {
     const { touched, republishing } = this.#publisher;
     const moved = touched || republishing || this.#version !== this.#homes.version;
     const passAtMs = moved ? this.#passAtMs : Math.max(this.#passAtMs, this.#nextDueMs);
-    return Math.min(passAtMs, this.#repairAtMs);
+    return Math.min(passAtMs, this.#repairer.nextWakeupMs());
   }
 
   service(nowMs: number): void {
@@ -168,7 +143,7 @@ export class Mender {
       this.#passAtMs = nowMs + this.#phaseMs;
       this.#sendDue(nowMs);
     }
-    if (nowMs >= this.#repairAtMs) this.#repair(nowMs);
+    this.#repairer.service(nowMs);
   }
 
   /** @returns false for bytes that are no reply. */
@@ -181,8 +156,15 @@ export class Mender {
     if (reply.status === 'equal') {
       if (state.told?.sequence === reply.sequence) state.equal = state.told;
     } else if (reply.status === 'full') state.notBeforeMs = nowMs + this.#settings.quietDigestMs;
-    else if (reply.status === 'differs') this.#want(nowMs, from, state, reply.group, reply.cells);
+    else if (reply.status === 'differs') this.#repairer.want(nowMs, from, reply.group, reply.cells);
     return true;
+  }
+
+  #repaired(nowMs: number, peer: PeerIndex): void {
+    const state = this.#states[peer];
+    if (state === undefined) return;
+    state.notBeforeMs = nowMs + this.#settings.digestMs;
+    this.#nextDueMs = Math.min(this.#nextDueMs, state.notBeforeMs);
   }
 
   #mayBeDue(nowMs: number): boolean {
@@ -200,7 +182,7 @@ export class Mender {
     for (const [peer, state] of this.#states.entries()) {
       const stream = this.#publisher.streamTo(peer);
       if (state === undefined || stream === undefined) continue;
-      if (state.wanted.size > 0) continue;
+      if (this.#repairer.isPending(peer)) continue;
       const { equal } = state;
       const unchanged =
         stream.flushed &&
@@ -267,140 +249,6 @@ export class Mender {
       }
     }
     for (const peer of peers) each(peer, digests[peer]!);
-  }
-
-  /** Compares the home's cells of a group with what it should have, and notes those that differ. */
-  #want(nowMs: number, peer: PeerIndex, state: HomeState, group: number, theirs: Digests): void {
-    const { bucketsPerGroup, bucketsPerCell, cellsPerGroup } = this.#cells;
-    if (theirs.counts.length !== cellsPerGroup) return;
-    const ours = emptyDigests(cellsPerGroup);
-    const { counts, digests: hashes } = this.#store.own;
-    for (let i = 0; i < bucketsPerGroup; i++) {
-      const bucket = group * bucketsPerGroup + i;
-      if (counts[bucket] === 0 || !this.#homes.isHome(peer, bucket)) continue;
-      const cell = Math.floor(i / bucketsPerCell);
-      ours.counts[cell]! += counts[bucket]!;
-      ours.hashes[cell]! ^= hashes[bucket]!;
-    }
-    const flags = new Uint8Array(cellsPerGroup);
-    let any = false;
-    for (let cell = 0; cell < cellsPerGroup; cell++) {
-      if (ours.counts[cell] === theirs.counts[cell] && ours.hashes[cell] === theirs.hashes[cell]) {
-        continue;
-      }
-      flags[cell] = 1;
-      any = true;
-    }
-    if (!any) return;
-    state.wanted.set(group, flags);
-    this.#repairs.add(peer);
-    this.#repairAtMs = Math.min(this.#repairAtMs, nowMs);
-  }
-
-  #repair(nowMs: number): void {
-    this.#repairAtMs = NEVER;
-    for (const peer of this.#repairs) {
-      const state = this.#states[peer]!;
-      this.#publisher.streamTo(peer)!.flush(nowMs);
-      for (const [group, flags] of state.wanted) {
-        if (!this.#pace.open(nowMs)) {
-          this.#repairAtMs = nowMs + 10;
-          return;
-        }
-        if (!this.#repairGroup(nowMs, peer, group, flags)) {
-          // Its queue is full; others may go on.
-          this.#repairAtMs = Math.min(this.#repairAtMs, nowMs + REFUSED_WAIT_MS);
-          break;
-        }
-        state.wanted.delete(group);
-      }
-      if (state.wanted.size > 0) continue;
-      this.#repairs.delete(peer);
-      state.notBeforeMs = nowMs + this.#settings.digestMs;
-      this.#nextDueMs = Math.min(this.#nextDueMs, state.notBeforeMs);
-    }
-  }
-
-  /** Sends each run of wanted cells; cells that were sent lose their flag. */
-  #repairGroup(nowMs: number, peer: PeerIndex, group: number, flags: Uint8Array): boolean {
-    const { bucketsPerGroup, bucketsPerCell } = this.#cells;
-    let cell = 0;
-    while (cell < flags.length) {
-      if (flags[cell] === 0) {
-        cell++;
-        continue;
-      }
-      let end = cell;
-      while (end < flags.length && flags[end] === 1) end++;
-      const first = group * bucketsPerGroup + cell * bucketsPerCell;
-      const last = group * bucketsPerGroup + end * bucketsPerCell;
-      if (!this.#repairBuckets(nowMs, peer, first, last)) return false;
-      flags.fill(0, cell, end);
-      cell = end;
-    }
-    return true;
-  }
-
-  #repairBuckets(nowMs: number, peer: PeerIndex, first: number, end: number): boolean {
-    const store = this.#store;
-    let from = first;
-    for (let bucket = first; bucket < end; bucket++) {
-      if (store.own.counts[bucket] === 0 || !this.#homes.isHome(peer, bucket)) continue;
-      if (!this.#fits(bucket)) {
-        // Up to here complete, and this bucket in messages of its own if it is very full.
-        if (bucket > from && !this.#emit(nowMs, peer, from, bucket - from, false)) return false;
-        from = bucket;
-      }
-      for (
-        let at = store.firstInChain(store.own, bucket);
-        at !== NONE;
-        at = store.nextInChain(at)
-      ) {
-        store.readKey(at, this.#key);
-        const generation = store.generationOf(at);
-        if (this.#part.add(false, bucket, this.#key, generation)) continue;
-        if (!this.#emit(nowMs, peer, bucket, 1, true)) return false;
-        this.#part.add(false, bucket, this.#key, generation);
-        from = bucket + 1;
-      }
-      if (from === bucket + 1 && !this.#emit(nowMs, peer, bucket, 1, true)) return false;
-    }
-    return from >= end || this.#emit(nowMs, peer, from, end - from, false);
-  }
-
-  /** Whether the whole bucket fits into the part that was begun, at the size of IPv6 records. */
-  #fits(bucket: number): boolean {
-    const bytes = this.#store.own.counts[bucket]! * 42 + 16;
-    return this.#part.bytes + bytes <= SNAPSHOT_BYTES - SNAPSHOT_HEAD_BYTES;
-  }
-
-  #emit(
-    nowMs: number,
-    peer: PeerIndex,
-    firstBucket: number,
-    buckets: number,
-    partial: boolean,
-  ): boolean {
-    const { records } = this.#part;
-    const stream = this.#publisher.streamTo(peer)!;
-    const at = writeSnapshotHead(this.#snapshot, {
-      stream: stream.id,
-      sequence: stream.lastSent,
-      table: this.#homes.hash,
-      generation: this.#publisher.newestGeneration,
-      firstBucket,
-      buckets,
-      partial,
-    });
-    const length = this.#part.finish(this.#snapshot, at);
-    const sent =
-      this.#out?.stream(peer, CHANNEL_SNAPSHOT, this.#snapshot.subarray(0, length)) ?? false;
-    if (!sent) return false;
-    this.#pace.spend(nowMs, length);
-    this.#snapshots++;
-    this.#snapshotBytes += length;
-    this.#repaired += records;
-    return true;
   }
 }
 
