@@ -4,7 +4,12 @@
  * their users.
  */
 import { randomBytes } from 'node:crypto';
-import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
+import {
+  type IncomingHttpHeaders,
+  type IncomingMessage,
+  type ServerResponse,
+  STATUS_CODES,
+} from 'node:http';
 import type { Socket } from 'node:net';
 import type { ClientConnection } from './connection.ts';
 
@@ -123,8 +128,8 @@ export class Exchange {
       headers.push('connection', 'close');
       this.connection.ending = true;
     }
-    if (statusText === undefined) this.response.writeHead(status, headers);
-    else this.response.writeHead(status, statusText, headers);
+    // Named always: node keeps a bad text of a failed attempt and would stumble over it again.
+    this.response.writeHead(status, sentStatusText(status, statusText), headers);
   }
 
   /** Lets the client see the head before there is a body. */
@@ -214,6 +219,12 @@ export class Exchange {
     if (index >= 0) exchanges.splice(index, 1);
     this.connection.exchangeEnded();
   }
+}
+
+/** An origin's reason phrase (RFC 9112, 4) if it may be sent on, else the usual one. */
+function sentStatusText(status: number, text: string | undefined): string {
+  if (text !== undefined && /^[\t\x20-\x7e\x80-\xff]*$/.test(text)) return text;
+  return STATUS_CODES[status] ?? '';
 }
 
 function ignore(): void {}

@@ -1,6 +1,7 @@
 /** Reads HTTP/1.1 from client sockets and makes exchanges of it. */
 import { createServer, type IncomingMessage, type Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import type { Config } from '../config/schema.ts';
 import { ClientConnection } from './connection.ts';
 import { Exchange, lingeringClose } from './exchange.ts';
@@ -46,7 +47,7 @@ export class HttpFront {
       this.#onRequest(request, response, 'unknown');
     });
     this.#server.on('upgrade', (request, socket, head) => {
-      this.#onUpgrade(request, socket as Socket, head);
+      this.#onUpgrade(request, socket, head);
     });
     this.#server.on('connect', (_request, socket) =>
       this.#refuse(socket as Socket, refusals.method),
@@ -89,15 +90,19 @@ export class HttpFront {
     this.#arrived(exchange);
   }
 
-  #onUpgrade(request: IncomingMessage, socket: Socket, head: Buffer): void {
+  #onUpgrade(request: IncomingMessage, stream: Duplex, head: Buffer): void {
+    const { socket } = request;
     // The parser has let go of the socket and so of its errors; the close that follows is heard.
     socket.on('error', ignore);
     const connection = ClientConnection.of(socket);
-    // An upgrade sent ahead of earlier answers would cut into them.
-    if (connection.exchanges.length > 0) {
+    // An upgrade sent ahead of earlier answers would cut into them. A last answer is let out.
+    if (connection.ending) return lingeringClose(socket);
+    if (connection.exchanges.length > 0 || isAnswering(socket)) {
       socket.destroy();
       return;
     }
+    // Node gives another stream than the socket when the request has a body that is not whole.
+    if (stream !== socket) return this.#refuse(socket, refusals.framing, 'an upgrade with a body');
     const response = new ServerResponse(request);
     response.assignSocket(socket);
     response.shouldKeepAlive = false;
@@ -159,6 +164,11 @@ function refusalOf(error: NodeJS.ErrnoException): Refusal {
     default:
       return refusals.framing;
   }
+}
+
+/** True until node has let the last byte of an answer go. */
+function isAnswering(socket: Socket): boolean {
+  return (socket as Socket & { _httpMessage?: unknown })._httpMessage != null;
 }
 
 /** Other upgrades (h2c) are ignored, which RFC 9110, 7.8 allows; the request is answered as it is. */
