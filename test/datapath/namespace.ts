@@ -86,6 +86,18 @@ export function sh(line: string): string {
   return result.stdout;
 }
 
+/** Many `ip` commands by one process; a line may begin with `-6`. */
+export function ip(...lines: string[]): void {
+  for (const family of ['-4', '-6']) {
+    const mine = lines.filter((line) => line.startsWith('-6 ') === (family === '-6'));
+    if (mine.length === 0) continue;
+    const input = mine.map((line) => line.replace(/^-6 /, '')).join('\n');
+    const words = family === '-6' ? ['-6', '-batch', '-'] : ['-batch', '-'];
+    const result = spawnSync('ip', words, { encoding: 'utf8', input });
+    if (result.status !== 0) throw new Error(`ip: ${result.stderr}\n${input}`);
+  }
+}
+
 /** A directory for pins; `drop` unmounts what was mounted below `names` and deletes it. */
 export function scratchDirectory(): { path: string; drop: (...names: string[]) => void } {
   const path = mkdtempSync(join(tmpdir(), 'holdfast-datapath-'));

@@ -1,8 +1,8 @@
 /**
  * A plain TCP server or client, run in a namespace of the tests. It knows nothing of holdfast.
  *
- *     node peer.ts serve ADDRESS PORT [NAME]   prints "ready"
- *     node peer.ts client                      takes jobs by IPC, answers with results
+ *     node peer.ts serve NAME PORT ADDRESS…   says "ready" by IPC
+ *     node peer.ts client                     takes jobs by IPC, answers with results
  *
  * Protocol: one line, then bytes. `get N` answers N bytes; `put N` takes N bytes and answers their
  * SHA-256; `echo` sends back what comes; `who` answers the server's name.
@@ -53,12 +53,20 @@ export function patternHash(bytes: number): string {
   return hash.digest('hex');
 }
 
+function drained(socket: Socket): Promise<void> {
+  return new Promise((resolve) => {
+    const done = () => {
+      socket.off('drain', done).off('close', done);
+      resolve();
+    };
+    socket.on('drain', done).on('close', done);
+  });
+}
+
 async function sendPattern(socket: Socket, bytes: number): Promise<void> {
   for (const chunk of pattern(bytes)) {
     if (socket.destroyed) return;
-    if (!socket.write(chunk)) {
-      await new Promise((resolve) => socket.once('drain', resolve).once('close', resolve));
-    }
+    if (!socket.write(chunk)) await drained(socket);
   }
 }
 
@@ -140,14 +148,17 @@ function work(job: Job, done: (result: Omit<Result, 'id'>) => void): void {
 
 if (import.meta.main) {
   dieWithParent();
-  const [mode, address, port, name] = process.argv.slice(2);
+  const [mode, name, port, ...addresses] = process.argv.slice(2);
   if (mode === 'serve') {
-    const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) =>
-      answer(socket, name ?? ''),
-    );
-    server.listen({ host: address!, port: Number(port), ipv6Only: true }, () =>
-      process.send?.('ready'),
-    );
+    let waiting = addresses.length;
+    for (const host of addresses) {
+      const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) =>
+        answer(socket, name!),
+      );
+      server.listen({ host, port: Number(port), ipv6Only: true }, () => {
+        if (--waiting === 0) process.send?.('ready');
+      });
+    }
   } else {
     process.on('message', (job: Job) => {
       work(job, (result) => process.send?.({ id: job.id, ...result }));

@@ -7,11 +7,12 @@
  *
  * Each PoP has the VIP and a plain TCP server on it. The router's rule decides the PoP per packet.
  */
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
-import { Datapath } from '../../src/datapath/datapath.ts';
+import { Datapath, removeDatapath } from '../../src/datapath/datapath.ts';
 import type { FlowKey } from '../../src/proto/ticket-key.ts';
-import { Namespace, scratchDirectory, sh } from './namespace.ts';
+import { ip, Namespace, scratchDirectory, sh } from './namespace.ts';
 import type { Job, Result } from './peer.ts';
 
 export const VIP = { 4: '192.0.2.10', 6: '2001:db8:a::10' } as const;
@@ -50,6 +51,8 @@ export class Pops {
   #clientProcess: ChildProcess | undefined;
   #jobs = 0;
   #timer: NodeJS.Timeout | undefined;
+  /** Whether the stand-in for the mesh carries anything. */
+  connected = true;
 
   private constructor(options: PopsOptions) {
     this.#options = options;
@@ -59,7 +62,7 @@ export class Pops {
     const self = new Pops(options);
     try {
       self.#wire();
-      self.route({ to: 0 });
+      await self.route({ to: 0 });
       await self.#startPeers();
     } catch (error) {
       self.close();
@@ -82,6 +85,7 @@ export class Pops {
       graceMs: this.#options.graceMs ?? 500,
       ticketsMax: 65_536,
       ownFlowsMax: 65_536,
+      ringBytes: 262_144,
     };
   }
 
@@ -93,7 +97,9 @@ export class Pops {
   heal(): void {
     for (let pop = 0; pop < 3; pop++) this.startDatapath(pop);
     for (let pop = 0; pop < 3; pop++) this.introduce(pop);
-    this.#timer = setInterval(() => this.carry(), 1);
+    this.#timer = setInterval(() => {
+      if (this.connected) this.carry();
+    }, 1);
   }
 
   startDatapath(pop: number): void {
@@ -127,12 +133,13 @@ export class Pops {
           kept: () => {},
           ended: () => {},
           search: (key) => {
-            const owner = this.datapaths.findIndex(
-              (other, i) =>
-                other !== undefined &&
-                i !== pop &&
-                this.pops[i]!.run(() => other.tracer.holds(key)) === 'socket',
+            const held = this.datapaths.map((other, i) =>
+              other === undefined || i === pop
+                ? undefined
+                : this.pops[i]!.run(() => other.tracer.holds(key)),
             );
+            // A handshake under way is an answer too, when nobody has the whole connection.
+            const owner = held.includes('socket') ? held.indexOf('socket') : held.indexOf('weak');
             if (owner >= 0) this.#teach(pop, key, owner, 'search');
           },
           switched: (_key, _bucket, owner, source) => {
@@ -145,6 +152,24 @@ export class Pops {
       );
     });
     for (const datapath of this.datapaths) datapath?.tickets.flush();
+  }
+
+  /** Publishes every flow that a PoP's kernel holds, as an agent does when it starts. */
+  publish(pop: number): number {
+    const homes = this.#options.homes ?? [0, 1, 2];
+    let count = 0;
+    for (const { key } of this.datapaths[pop]!.own) {
+      count++;
+      for (const home of homes) if (home !== pop) this.#teach(home, key, pop, 'directory');
+    }
+    for (const datapath of this.datapaths) datapath?.tickets.flush();
+    return count;
+  }
+
+  /** Ends the agent of a PoP; the kernel goes on alone. */
+  stopAgent(pop: number): void {
+    this.datapaths[pop]!.close();
+    this.datapaths[pop] = undefined;
   }
 
   #teach(pop: number, key: FlowKey, owner: number, source: 'directory' | 'search'): void {
@@ -160,7 +185,7 @@ export class Pops {
     return sum;
   }
 
-  route(route: Route): void {
+  async route(route: Route): Promise<void> {
     const to = 'ip daddr 192.0.2.10 tcp';
     const to6 = 'ip6 daddr 2001:db8:a::10 tcp';
     const mark =
@@ -180,13 +205,20 @@ export class Pops {
     // ICMP errors follow the TCP packets' route.
     rules.push(`ip daddr 192.0.2.10 meta l4proto icmp meta mark set ${mark}`);
     rules.push(`ip6 daddr 2001:db8:a::10 meta l4proto icmpv6 meta mark set ${mark}`);
-    const text = `table inet steer\ndelete table inet steer\ntable inet steer { chain pick {
-      type filter hook prerouting priority raw;
-      ${rules.join('\n')}
-    }
-}\n`;
-    const result = this.router.run(() => spawnSync('nft', ['-f', '-'], { input: text }));
-    if (result.status !== 0) throw new Error(`nft: ${result.stderr}`);
+    // The router's own errors leave by the output hook.
+    const chain = (name: string, hook: string) =>
+      `chain ${name} {\ntype ${hook}\n${rules.join('\n')}\n}\n`;
+    const text = `table inet steer\ndelete table inet steer\ntable inet steer {
+      ${chain('transit', 'filter hook prerouting priority raw;')}
+      ${chain('own', 'route hook output priority mangle;')}
+    }\n`;
+    // Not synchronous: the stand-in for the mesh must not stand still meanwhile.
+    const nft = this.router.run(() =>
+      spawn('nft', ['-f', '-'], { stdio: ['pipe', 'inherit', 'inherit'] }),
+    );
+    nft.stdin.end(text);
+    const [status] = (await once(nft, 'exit')) as [number];
+    if (status !== 0) throw new Error('nft refused the rules of the route');
   }
 
   /** Runs a job in the client's namespace. */
@@ -203,7 +235,10 @@ export class Pops {
     clearInterval(this.#timer);
     for (const child of this.#children) child.kill('SIGKILL');
     for (const [pop, namespace] of this.pops.entries()) {
-      namespace.run(() => this.datapaths[pop]?.remove());
+      namespace.run(() => {
+        this.datapaths[pop]?.close();
+        removeDatapath(this.datapathOptions(pop));
+      });
     }
     for (const namespace of [this.client, this.router, this.backbone, ...this.pops]) {
       namespace.close();
@@ -215,48 +250,58 @@ export class Pops {
     const { client, router, backbone } = this;
     router.run(() => {
       sh('sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1');
-      sh(`ip link add toclient type veth peer name up netns ${client.path}`);
-      address('toclient', '203.0.113.1/24', '2001:db8:c::1/64');
+      ip(
+        `link add toclient type veth peer name up netns ${client.path}`,
+        ...address('toclient', '203.0.113.1/24', '2001:db8:c::1/64'),
+      );
+      this.pops.forEach((pop, i) => {
+        ip(
+          `link add to${i} type veth peer name up netns ${pop.path}`,
+          ...address(`to${i}`, `198.51.100.${4 * i + 1}/30`, `2001:db8:${i + 1}::1/64`),
+          // Errors of the router's own need a route before the rule below can change it.
+          `route add ${VIP[4]}/32 via 198.51.100.${4 * i + 2} metric ${i + 1}`,
+          `-6 route add ${VIP[6]}/128 via 2001:db8:${i + 1}::2 metric ${i + 1}`,
+          `rule add fwmark ${i + 1} table ${100 + i}`,
+          `route add ${VIP[4]}/32 via 198.51.100.${4 * i + 2} table ${100 + i}`,
+          `-6 rule add fwmark ${i + 1} table ${100 + i}`,
+          `-6 route add ${VIP[6]}/128 via 2001:db8:${i + 1}::2 table ${100 + i}`,
+        );
+      });
     });
     client.run(() => {
-      address('up', '203.0.113.2/24', '2001:db8:c::2/64');
-      sh('ip route add default via 203.0.113.1');
-      sh('ip -6 route add default via 2001:db8:c::1');
+      ip(
+        ...address('up', '203.0.113.2/24', '2001:db8:c::2/64'),
+        'route add default via 203.0.113.1',
+        '-6 route add default via 2001:db8:c::1',
+      );
     });
     backbone.run(() => {
-      sh('ip link add bridge type bridge');
-      sh('ip link set bridge up');
+      ip(
+        'link add bridge type bridge',
+        'link set dev bridge up',
+        ...this.pops.flatMap((pop, i) => [
+          `link add port${i} type veth peer name under netns ${pop.path}`,
+          `link set dev port${i} master bridge up`,
+        ]),
+      );
     });
     this.pops.forEach((pop, i) => {
-      router.run(() => {
-        sh(`ip link add to${i} type veth peer name up netns ${pop.path}`);
-        address(`to${i}`, `198.51.100.${4 * i + 1}/30`, `2001:db8:${i + 1}::1/64`);
-        for (const [ip, via, vip] of [
-          ['ip', `198.51.100.${4 * i + 2}`, `${VIP[4]}/32`],
-          ['ip -6', `2001:db8:${i + 1}::2`, `${VIP[6]}/128`],
-        ]) {
-          sh(`${ip} rule add fwmark ${i + 1} table ${100 + i}`);
-          sh(`${ip} route add ${vip} via ${via} table ${100 + i}`);
-        }
-      });
-      backbone.run(() => {
-        sh(`ip link add port${i} type veth peer name under netns ${pop.path}`);
-        sh(`ip link set port${i} master bridge up`);
-      });
       pop.run(() => {
-        address('up', `198.51.100.${4 * i + 2}/30`, `2001:db8:${i + 1}::2/64`);
-        address('under', `198.51.100.${129 + i}/25`, `2001:db8:b::${1 + i}/64`);
-        sh(`ip address add ${VIP[4]}/32 dev lo`);
-        sh(`ip address add ${VIP[6]}/128 dev lo nodad`);
-        sh(`ip route add default via 198.51.100.${4 * i + 1}`);
-        sh(`ip -6 route add default via 2001:db8:${i + 1}::1`);
+        ip(
+          ...address('up', `198.51.100.${4 * i + 2}/30`, `2001:db8:${i + 1}::2/64`),
+          ...address('under', `198.51.100.${129 + i}/25`, `2001:db8:b::${1 + i}/64`),
+          `address add ${VIP[4]}/32 dev lo`,
+          `address add ${VIP[6]}/128 dev lo nodad`,
+          `route add default via 198.51.100.${4 * i + 1}`,
+          `-6 route add default via 2001:db8:${i + 1}::1`,
+        );
       });
     });
   }
 
   async #startPeers(): Promise<void> {
-    const servers = this.pops.flatMap((pop, i) =>
-      [VIP[4], VIP[6]].map((vip) => this.#peer(pop, 'serve', vip, `${PORT}`, NAMES[i]!)),
+    const servers = this.pops.map((pop, i) =>
+      this.#peer(pop, 'serve', NAMES[i]!, `${PORT}`, VIP[4], VIP[6]),
     );
     const client = this.#peer(this.client, 'client');
     this.#clientProcess = client;
@@ -282,8 +327,10 @@ export class Pops {
   }
 }
 
-function address(device: string, ipv4: string, ipv6: string): void {
-  sh(`ip address add ${ipv4} dev ${device}`);
-  sh(`ip address add ${ipv6} dev ${device} nodad`);
-  sh(`ip link set dev ${device} up`);
+function address(device: string, ipv4: string, ipv6: string): string[] {
+  return [
+    `address add ${ipv4} dev ${device}`,
+    `address add ${ipv6} dev ${device} nodad`,
+    `link set dev ${device} up`,
+  ];
 }
