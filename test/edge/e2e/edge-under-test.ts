@@ -7,7 +7,7 @@ import { pino } from 'pino';
 import type { z } from 'zod';
 import { type Config, configSchema } from '../../../src/config/schema.ts';
 import type { AccessRecord } from '../../../src/edge/access-log.ts';
-import { Edge } from '../../../src/edge/edge.ts';
+import { Edge, type EdgeDeps } from '../../../src/edge/edge.ts';
 
 type Input = Partial<z.input<typeof configSchema>>;
 
@@ -37,12 +37,16 @@ export function configOf(input: Input): Config {
   return configSchema.parse(whole);
 }
 
-export async function startEdge(t: TestContext, input: Input): Promise<EdgeUnderTest> {
+export async function startEdge(
+  t: TestContext,
+  input: Input,
+  deps: Pick<EdgeDeps, 'ticketKeys'> = {},
+): Promise<EdgeUnderTest> {
   const records: AccessRecord[] = [];
   const logs: EdgeUnderTest['logs'] = [];
   const log = pino({ level: 'debug' }, { write: (line: string) => logs.push(JSON.parse(line)) });
   const accessLog = { write: (line: string) => records.push(JSON.parse(line)) };
-  const edge = new Edge(configOf(input), { log, accessLog });
+  const edge = new Edge(configOf(input), { log, accessLog, ...deps });
   t.after(() => edge.cut());
   await edge.start();
   const ports = edge.ports();

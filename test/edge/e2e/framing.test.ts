@@ -70,6 +70,43 @@ const tricks: Record<string, string> = {
     'GET /t HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: websocket\r\nContent-Length: 5\r\n\r\nhello',
 };
 
+for (const framing of [
+  'Content-Length: 5\r\n\r\nhel',
+  'Transfer-Encoding: chunked\r\n\r\n5\r\nhel',
+]) {
+  test(`an upgrade whose body is not whole is refused: ${framing.split(':')[0]}`, async (t) => {
+    const origin = await httpOrigin(t, (_, response) => response.end());
+    const { port, edge } = await startEdge(t, routed(origin.at));
+    const head = 'GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: websocket\r\n';
+    assert.match(await sendRaw(t, port, head + framing), /^HTTP\/1\.1 400 /);
+    await until(() => edge.status().connections === 0);
+    assert.equal(origin.accepted(), 0);
+  });
+}
+
+test('an upgrade sent behind another request never reaches the origin, nor ends the edge', async (t) => {
+  const seen: string[] = [];
+  const origin = await httpOrigin(t, (request, response) => {
+    seen.push(request.url ?? '');
+    response.end('served');
+  });
+  const { port, edge } = await startEdge(t, routed(origin.at));
+  const upgrade =
+    'GET /upgrade HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n';
+  for (const first of [
+    'GET /t HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n',
+    'OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n',
+    'GET /first HTTP/1.1\r\nHost: a\r\n\r\n',
+  ]) {
+    const client = await RawClient.connect(t, port);
+    client.write(first + upgrade);
+    await client.all();
+    client.socket.destroy();
+    await until(() => edge.status().connections === 0);
+  }
+  assert.ok(!seen.includes('/upgrade'), seen.join());
+});
+
 for (const [name, bytes] of Object.entries(tricks)) {
   test(`${name} gets 400, a closed connection and a log line; nothing behind it is read`, async (t) => {
     const seen: string[] = [];

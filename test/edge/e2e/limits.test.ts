@@ -171,6 +171,22 @@ for (const [name, [bytes, code]] of Object.entries(brokenAnswers)) {
   });
 }
 
+test('odd bytes in the status line of an origin do no harm', async (t) => {
+  const reasons = ['O\x01K', 'O\tK', '\xff', '', 'x'.repeat(5_000), 'O\x7fK'];
+  const origin = await rawOrigin(t, (socket) => {
+    socket.on('data', (chunk: Buffer) => {
+      const which = Number(/^GET \/(\d+)/.exec(chunk.toString('latin1'))?.[1]);
+      socket.write(`HTTP/1.1 200 ${reasons[which]}\r\nContent-Length: 2\r\n\r\nok`, 'latin1');
+    });
+  });
+  const edge = await startEdge(t, routed(origin.at));
+  for (const which of reasons.keys()) {
+    const { status } = await ask(edge.port, { path: `/${which}` });
+    assert.ok(status === 200 || status === 502, `${status} for ${JSON.stringify(reasons[which])}`);
+  }
+  assert.equal((await ask(edge.port, { path: '/3' })).body, 'ok');
+});
+
 test('an origin that answers too late gets 504', async (t) => {
   const origin = await rawOrigin(t, (socket) => socket.resume());
   const edge = await startEdge(t, routed(origin.at, { timeouts: { headersMs: 200 } }));

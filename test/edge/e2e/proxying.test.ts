@@ -70,6 +70,15 @@ test('tells the origin who asked, and the client who served', async (t) => {
   assert.equal(record.bytesOut, reply.body.length);
 });
 
+test('IPv6 clients and listeners', async (t) => {
+  const origin = await mirror(t);
+  const edge = await startEdge(t, { ...routed(origin.at), listen: ['[::1]:0'] });
+  const headers = { host: `[::1]:${edge.port}` };
+  const seen = mirrored(await ask(edge.port, { host: '::1', headers }));
+  assert.equal(seen.headers['x-forwarded-for'], '::1');
+  assert.equal(seen.headers.forwarded, `for="[::1]";host="[::1]:${edge.port}";proto=http`);
+});
+
 test('drops what speaks of one connection only, and what the client may not claim', async (t) => {
   const origin = await mirror(t);
   const { port } = await startEdge(t, routed(origin.at));
