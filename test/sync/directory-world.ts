@@ -199,6 +199,8 @@ export class World {
   readonly cut = new Set<string>();
   /** What a node's kernel says about a flow without a ticket. */
   ownsFlow: (node: Node, key: Uint32Array) => boolean = () => false;
+  /** Loses what it says true to, besides the weather. */
+  lose: (from: Node, to: Node, channel: number) => boolean = () => false;
   /** `stream` is refused while set. */
   streamsRefused = false;
   readonly #options: WorldOptions;
@@ -347,7 +349,8 @@ export class World {
 
   #fly(from: Node, to: Node, channel: number, body: Uint8Array): void {
     const { loss, delayMs, jitterMs } = this.weather;
-    if (this.cut.has(`${from.id}>${to.id}`) || this.#random.chance(loss)) {
+    const cut = this.cut.has(`${from.id}>${to.id}`) || this.lose(from, to, channel);
+    if (cut || this.#random.chance(loss)) {
       this.sent.lost++;
       return;
     }

@@ -206,6 +206,48 @@ test('while a change settles, tickets go to the homes of both tables', () => {
     }
   }
   assert.ok(seconds > 50, `${seconds}`);
+  // They stay there, and no digest takes them for too many, until the change has settled.
+  const kept = world.nodes.map((home) => (home === owner ? 0 : home.kept(owner).length));
+  world.run(8_000);
+  const later = world.nodes.map((home) => (home === owner ? 0 : home.kept(owner).length));
+  assert.deepEqual(later, kept);
+  assert.equal(owner.directory.counters.ticketsRepaired, 0);
+  world.run(8_000);
+  assert.equal(world.fault(), undefined);
+});
+
+test('every second frame may be lost: the next one repeats it, without any request', () => {
+  const directory = { antiEntropy: false, stream: { retransmit: false } };
+  const world = settled({ seed: 15, nodes: 2, directory });
+  let count = 0;
+  world.lose = (_from, _to, channel) => channel === 16 && count++ % 2 === 0;
+  for (let n = 0; n < 500; n++) {
+    world.nodes[0]!.accept(n);
+    world.run(3);
+  }
+  world.run(30);
+  assert.equal(world.fault(), undefined);
+});
+
+test('a lone frame that is lost comes again one flush later', () => {
+  const directory = { antiEntropy: false, stream: { retransmit: false } };
+  const world = settled({ seed: 16, nodes: 2, directory });
+  let count = 0;
+  world.lose = (_from, _to, channel) => channel === 16 && count++ === 0;
+  world.nodes[0]!.accept(1);
+  world.run(21);
+  assert.equal(world.fault(), undefined);
+});
+
+test('a bucket too full for one message is repaired in several', () => {
+  const world = settled({ seed: 17, nodes: 2 });
+  const [owner, home] = world.nodes;
+  for (let n = 0; owner!.flows.size < 4_000; n++) if (world.bucketOf(n) === 3) owner!.accept(n);
+  world.run(1_000);
+  world.kill(home!);
+  world.restart(home!, false);
+  assert.ok(world.settle(REPAIR_QUIET_MS, 200) !== undefined, `${world.fault()}`);
+  assert.ok(owner!.directory.counters.snapshotsSent! >= 3);
 });
 
 test('a home that is silent for long costs bounded memory, and catches up afterwards', () => {
