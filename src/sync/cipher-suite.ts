@@ -36,4 +36,6 @@ export interface CipherSuite {
   opener(key: Uint8Array): Opener;
   verify(publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean;
   randomU32(): number;
+  /** Fit for keys. */
+  randomBytes(bytes: number): Uint8Array;
 }

@@ -9,6 +9,7 @@ import {
   generateKeyPairSync,
   hkdfSync,
   type KeyObject,
+  randomBytes,
   randomInt,
   sign,
   verify,
@@ -120,6 +121,7 @@ export const nodeCipher: CipherSuite = {
     }
   },
   randomU32: () => randomInt(1, 2 ** 32),
+  randomBytes: (bytes) => new Uint8Array(randomBytes(bytes)),
 };
 
 /**

@@ -44,6 +44,11 @@ export function shamCipher(random: Random, extension: Uint8Array = new Uint8Arra
     opener: shamOpener,
     verify: () => true,
     randomU32: () => random.u32() || 1,
+    randomBytes(bytes) {
+      const drawn = new Uint8Array(bytes);
+      for (let at = 0; at < bytes; at += 1) drawn[at] = random.u32();
+      return drawn;
+    },
   };
 }
 
