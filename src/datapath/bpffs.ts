@@ -34,7 +34,9 @@ export function ensureBpffs(directory: string): void {
 
 /** Undoes {@link ensureBpffs} when nothing is pinned there any more. */
 export function releaseBpffs(directory: string): void {
-  if (!isBpffs(directory) || readdirSync(directory).length > 0) return;
+  // Names with a dot are the file system's own; nobody else can make such.
+  const mine = (name: string) => !name.includes('.');
+  if (!isBpffs(directory) || readdirSync(directory).some(mine)) return;
   // Not a mount point of its own: a directory on somebody else's mount.
   if (callC('umount2', directory, 0) !== 0 && errno() !== 22) return;
   rmdirSync(directory);

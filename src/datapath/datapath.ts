@@ -3,7 +3,7 @@
  * this process; a later one takes them over. See docs/design/datapath.md.
  */
 import { randomInt } from 'node:crypto';
-import { mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { canonicalAddress, type Endpoint, flowKey, isIPv6Text } from './address-bytes.ts';
 import { ensureBpffs, releaseBpffs, removePins } from './bpffs.ts';
@@ -137,8 +137,7 @@ export class Datapath {
    * flows that are being healed notice nothing. Connections that were there before the first start
    * get tickets too; read {@link own} to publish them.
    * Must be called in the network namespace that it shall work in.
-   * @throws DatapathError; then what is in place stays as it was before, or is incomplete but
-   * harmless and taken over by the next start.
+   * @throws DatapathError; then an earlier agent's datapath stays in place, and a new one is gone.
    */
   static start(given: DatapathOptions): Datapath {
     const options = { ...DEFAULTS, ...given };
@@ -146,25 +145,28 @@ export class Datapath {
     const devices = listDevices();
     const uplinks = options.uplinks.map((name) => deviceNamed(devices, name));
     const underlay = deviceWith(devices, options.underlay);
-    ensureBpffs(options.pinDirectory);
-    const object = KernelObject.load(layoutDirectory(options.pinDirectory), {
-      hf_tickets: options.ticketsMax,
-      hf_own: options.ownFlowsMax,
-      hf_births: BIRTHS_MAX,
-      hf_misses: MISSES_MAX,
-      hf_events: options.ringBytes,
-    });
-    const datapath = new Datapath(options, object);
+    let datapath: Datapath | undefined;
     try {
+      ensureBpffs(options.pinDirectory);
+      const object = KernelObject.load(layoutDirectory(options.pinDirectory), {
+        hf_tickets: options.ticketsMax,
+        hf_own: options.ownFlowsMax,
+        hf_births: BIRTHS_MAX,
+        hf_misses: MISSES_MAX,
+        hf_events: options.ringBytes,
+      });
+      datapath = new Datapath(options, object);
       const tunnel = ensureTunnel({ device: options.tunnelDevice, port: options.tunnelPort });
       datapath.#configure(tunnel, underlay, uplinks);
       datapath.#attach(tunnel, uplinks);
       if (!datapath.inherited) datapath.#adopt();
+      return datapath;
     } catch (error) {
-      datapath.close();
+      datapath?.close();
+      // What an earlier agent left still heals: only what is new is taken away again.
+      if (datapath?.inherited !== true) removeNew(options);
       throw error;
     }
-    return datapath;
   }
 
   /** Names one life of this node's datapath; a new one voids every older flow ticket. */
@@ -294,6 +296,12 @@ export function removeDatapath(
   releaseBpffs(pinDirectory);
 }
 
+/** After a start that failed. Pins of an earlier agent whose programs could not be loaded stay. */
+function removeNew(options: Required<DatapathOptions>): void {
+  if (existsSync(join(layoutDirectory(options.pinDirectory), 'link-state'))) return;
+  removeDatapath(options);
+}
+
 function checkOptions(options: Required<DatapathOptions>): void {
   const integer = (name: keyof DatapathOptions, min: number, max: number) => {
     const value = options[name];
@@ -315,6 +323,7 @@ function checkOptions(options: Required<DatapathOptions>): void {
   if ((options.ringBytes & (options.ringBytes - 1)) !== 0) {
     throw new DatapathError('ERR_DATAPATH_ARGUMENT', 'ringBytes must be a power of two');
   }
+  for (const { address } of options.vips) canonicalAddress(address);
   if (options.uplinks.length === 0) {
     throw new DatapathError('ERR_DATAPATH_ARGUMENT', 'the datapath needs an uplink');
   }

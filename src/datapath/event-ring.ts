@@ -7,7 +7,7 @@
  * Layout: Documentation/bpf/ringbuf.rst of Linux.
  */
 import { type FlowKey, KEY_WORDS } from '../proto/ticket-key.ts';
-import { BORN, ENDED, EVENT, FOUND, KEPT, REFUSED, SEARCH, SWITCHED } from './layout.ts';
+import { BORN, ENDED, EVENT, FOUND, KEPT, NO_SLOT, REFUSED, SEARCH, SWITCHED } from './layout.ts';
 import { type Mapping, mapMemory } from './libbpf.ts';
 import { SOURCES, type TicketSource } from './ticket-table.ts';
 
@@ -25,8 +25,11 @@ export interface EventReader {
    * end this generation only.
    */
   ended(key: FlowKey, bucket: number, generation: number): void;
-  /** Nobody here knows who owns this flow: ask the others. Its packets wait. */
-  search(key: FlowKey, bucket: number): void;
+  /**
+   * Nobody here knows who owns this flow: ask the others. Its packets wait. `except` is the slot of
+   * a node that said, or is known, not to be the owner (it may be this one).
+   */
+  search(key: FlowKey, bucket: number, except: number | undefined): void;
   /** The first packet relayed to `owner` by a ticket. */
   switched(key: FlowKey, bucket: number, owner: number, source: TicketSource): void;
   /** This node, as home, passed a packet of `entry` on: tell `entry` the owner. */
@@ -109,7 +112,7 @@ export class EventRing {
         reader.ended(key, bucket, generation);
         break;
       case SEARCH:
-        reader.search(key, bucket);
+        reader.search(key, bucket, slot === NO_SLOT ? undefined : slot);
         break;
       case SWITCHED:
         reader.switched(key, bucket, slot, SOURCES[(first >>> 8) & 0xff] ?? 'directory');

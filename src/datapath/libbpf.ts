@@ -39,6 +39,7 @@ const BPF = {
   bpf_prog_test_run_opts: [INT, INT, PTR],
   libbpf_num_possible_cpus: [INT],
   libbpf_set_print: [PTR, PTR],
+  libbpf_version_string: [TEXT],
 } as const;
 
 const LIBC = {
@@ -110,6 +111,15 @@ export function callC(name: keyof typeof LIBC, ...values: Argument[]): number {
 /** Calls libc for a pointer. */
 export function callCPointer(name: keyof typeof LIBC, ...values: Argument[]): Pointer {
   return c()[name](...values) as Pointer;
+}
+
+/** `v1.1`; undefined when the library cannot be loaded. */
+export function libbpfVersion(): string | undefined {
+  try {
+    return bpf().libbpf_version_string() as string;
+  } catch {
+    return undefined;
+  }
 }
 
 /** Of the last call. */

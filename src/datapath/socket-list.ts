@@ -58,6 +58,20 @@ function read(keep: (state: number) => boolean): ListedSocket[] {
   return sockets;
 }
 
+/** Whether anybody, a tunnel of the kernel included, receives on this UDP port. */
+export function udpPortInUse(port: number): boolean {
+  const hex = port.toString(16).toUpperCase().padStart(4, '0');
+  for (const file of ['/proc/net/udp', '/proc/net/udp6']) {
+    try {
+      if (new RegExp(`^\\s*\\d+: [0-9A-F]+:${hex} `, 'm').test(readFileSync(file, 'latin1')))
+        return true;
+    } catch {
+      // A kernel without IPv6.
+    }
+  }
+  return false;
+}
+
 /** Connections that have a socket now. */
 export function listConnections(): ListedSocket[] {
   return read((state) => CONNECTED.has(state));

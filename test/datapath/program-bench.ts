@@ -99,7 +99,8 @@ export class ProgramBench {
       born: (_key, _bucket, _generation, whole) => told.push(whole ? 'born whole' : 'born'),
       kept: () => told.push('kept'),
       ended: () => told.push('ended'),
-      search: () => told.push('search'),
+      search: (_key, _bucket, except) =>
+        told.push(except === undefined ? 'search' : `search except ${name(except)}`),
       switched: (_key, _bucket, owner, source) =>
         told.push(`switched to ${name(owner)} by ${source}`),
       found: (_key, _bucket, entry) => told.push(`found for ${name(entry)}`),

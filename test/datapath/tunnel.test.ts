@@ -137,13 +137,14 @@ for (const { family, client, vip, syncookies } of [
 
     function events(): string[] {
       told = [];
-      const name = (slot: number) => (slot === a ? 'a' : slot === b ? 'b' : `${slot}`);
+      const name = (slot: number) => (slot === a ? 'a' : slot === b ? 'b' : 'self');
       datapath.events.drain(
         {
           born: (_key, _bucket, _generation, whole) => told.push(whole ? 'born whole' : 'born'),
           kept: () => told.push('kept'),
           ended: () => told.push('ended'),
-          search: () => told.push('search'),
+          search: (_key, _bucket, except) =>
+            told.push(except === undefined ? 'search' : `search except ${name(except)}`),
           switched: (_key, _bucket, owner) => told.push(`switched to ${name(owner)}`),
           found: (_key, _bucket, entry) => told.push(`found for ${name(entry)}`),
           refused: (_key, _bucket, owner) => told.push(`refused by ${name(owner)}`),
@@ -361,7 +362,7 @@ for (const { family, client, vip, syncookies } of [
       const who = fresh();
       homesAre(a);
       assert.equal(from('a', REJECT, tcpFrame(segment(who))), 'search');
-      assert.deepEqual(events(), ['search']);
+      assert.deepEqual(events(), ['search except a']);
       assert.equal(from('a', REJECT, tcpFrame(segment(who))), 'grace');
       homesAre(datapath.self);
       assert.deepEqual(sent(), []);
@@ -417,7 +418,7 @@ for (const { family, client, vip, syncookies } of [
         'socket',
       );
       assert.equal(datapath.tracer.holds(flowKey(who, VIP)), 'socket');
-      assert.deepEqual(events(), ['born', 'search', 'switched to a', 'kept']);
+      assert.deepEqual(events(), ['born', 'search except self', 'switched to a', 'kept']);
       const rst = tcpFrame(segment(who, { flags: RST, seq: 1_001 }));
       assert.equal(
         verdictOf(() => wire.send(rst)),

@@ -51,9 +51,10 @@ static __always_inline int send(struct __sk_buff *skb, const struct hf_config *c
 /*
  * Nobody we asked knows the flow. A reset now would be a guess: its ticket may be on the way. So its
  * packets are dropped for the time of grace, in which the client repeats them, while the agent
- * searches. After that the kernel answers, with its own reset.
+ * searches. After that the kernel answers, with its own reset. `except` is the slot of a node that
+ * does not own the flow for sure, or HF_NO_SLOT.
  */
-static __noinline int unknown(const struct packet *p, const struct hf_config *c)
+static __noinline int unknown(const struct packet *p, const struct hf_config *c, __u32 except)
 {
 	__u64 now = bpf_ktime_get_ns();
 	struct hf_miss *miss, first = {};
@@ -74,7 +75,7 @@ static __noinline int unknown(const struct packet *p, const struct hf_config *c)
 	bpf_map_update_elem(&hf_misses, &p->key, &first, BPF_ANY);
 	if (!within(HF_L_SEARCH, c->searches_max))
 		return drop(HF_V_SEARCH_LIMITED);
-	tell(HF_EV_SEARCH, HF_NO_SLOT, 0, &p->key, c);
+	tell(HF_EV_SEARCH, except, 0, &p->key, c);
 	return drop(HF_V_SEARCH);
 }
 
@@ -142,7 +143,8 @@ int hf_uplink(struct __sk_buff *skb)
 	case HF_LOST:
 		return pass(HF_V_OWNER_LOST);
 	}
-	return unknown(&p, c);
+	/* A handshake here that the packet does not belong to: whoever owns it, we do not. */
+	return unknown(&p, c, a.socket == TCP_NEW_SYN_RECV ? c->self : HF_NO_SLOT);
 }
 
 /* An entry asks us as the flow's home. */
@@ -192,7 +194,7 @@ static __always_inline int rejected(struct __sk_buff *skb, const struct packet *
 		return send(skb, c, a.slot, S_DELIVER, HF_V_FIND_AGAIN);
 	if (a.who == HF_ASK && a.slot != sender)
 		return send(skb, c, a.slot, S_FIND, HF_V_FIND_AGAIN);
-	return unknown(p, c);
+	return unknown(p, c, sender);
 }
 
 SEC("tc")

@@ -134,7 +134,7 @@ enum hf_event_kind {
 	HF_EV_BORN = 1,     /* a flow ticket of ours, half-open or whole (detail: 1 when whole) */
 	HF_EV_KEPT = 2,     /* its handshake was completed */
 	HF_EV_ENDED = 3,    /* its socket closed */
-	HF_EV_SEARCH = 4,   /* nobody here knows the flow */
+	HF_EV_SEARCH = 4,   /* nobody here knows the flow; slot does not own it */
 	HF_EV_SWITCHED = 5, /* first packet relayed to slot by a ticket (detail: its source) */
 	HF_EV_FOUND = 6,    /* as home, answered the entry in slot (detail unused) */
 	HF_EV_REFUSED = 7,  /* slot does not hold the flow that our ticket said it holds */
