@@ -94,6 +94,7 @@ export class HttpFront {
     const { socket } = request;
     // The parser has let go of the socket and so of its errors; the close that follows is heard.
     socket.on('error', ignore);
+    stream.on('error', ignore);
     const connection = ClientConnection.of(socket);
     // An upgrade sent ahead of earlier answers would cut into them. A last answer is let out.
     if (connection.ending) return lingeringClose(socket);
