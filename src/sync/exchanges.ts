@@ -18,12 +18,16 @@ export class Exchanges {
   readonly #counters: MembershipCounters;
   #extraAtMs = Number.NEGATIVE_INFINITY;
 
-  constructor(table: MemberTable, counters: MembershipCounters) {
+  readonly #enabled: boolean;
+
+  constructor(table: MemberTable, counters: MembershipCounters, enabled: boolean) {
+    this.#enabled = enabled;
     this.#table = table;
     this.#counters = counters;
   }
 
   start(partner: Entry, out: MembershipOutbox): void {
+    if (!this.#enabled) return;
     this.#counters.exchanges += 1;
     const request = { reply: false, digest: this.#table.digest(), claims: [] };
     out.postStream(partner.peer, FIELD_EXCHANGE, encodeExchange(request));

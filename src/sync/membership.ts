@@ -71,7 +71,7 @@ export class Membership {
     this.#settings = settings;
     this.table = new MemberTable({ ...facts, status: 'alive', incarnation: 1 });
     this.#self = this.table.entry(0)!;
-    this.#exchanges = new Exchanges(this.table, this.counters);
+    this.#exchanges = new Exchanges(this.table, this.counters, settings.exchange);
     this.awareness = new Awareness(settings.awarenessMax);
     this.gossip = new GossipQueue(settings.gossipQueueMax);
     this.#prober = new Prober(
@@ -201,7 +201,7 @@ export class Membership {
     if (next !== undefined) this.#probe(nowMs, next, out);
     const dead = this.#rounds.dead(nowMs);
     if (dead !== undefined) this.#callDead(dead, out);
-    const partner = this.#settings.exchange ? this.#rounds.exchange(nowMs) : undefined;
+    const partner = this.#rounds.exchange(nowMs);
     if (partner !== undefined) this.#exchanges.start(partner, out);
     this.#rounds.seeds(nowMs, out);
     this.#rounds.gossip(nowMs, this.gossip, out);

@@ -154,14 +154,14 @@ export class Rounds {
   }
 
   nextWakeupMs(): number {
-    let wakeupMs = Math.min(
+    const wakeupMs = Math.min(
       this.#watchAtMs,
       this.#probeAtMs,
       this.#gossipAtMs,
       this.#deadAtMs,
+      this.#exchangeAtMs,
       this.#reapAtMs,
     );
-    if (this.#settings.exchange) wakeupMs = Math.min(wakeupMs, this.#exchangeAtMs);
     return this.#seeds.length === 0 ? wakeupMs : Math.min(wakeupMs, this.#seedsAtMs);
   }
 

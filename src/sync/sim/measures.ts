@@ -141,7 +141,7 @@ export interface StallResult {
 }
 
 /**
- * Some nodes stand still for `stallMs` again and again, with pauses of 0 to 12 s, all others are
+ * Some nodes stand still for `stallMs` again and again, with pauses of up to `pauseMaxMs`, all others are
  * healthy: how many of these die of it?
  */
 export function measureStalls(
@@ -149,6 +149,7 @@ export function measureStalls(
   stalling: number,
   stallMs: number,
   durationMs: number,
+  pauseMaxMs = 12_000,
 ): StallResult {
   const world = settledWorld(options);
   const sick = new Set(world.nodes.slice(5, 5 + stalling));
@@ -167,7 +168,7 @@ export function measureStalls(
       if (world.nowMs > endMs) return;
       stalls += 1;
       world.stall(node, stallMs);
-      world.at(world.nowMs + stallMs + world.random.between(5, 12_000), next);
+      world.at(world.nowMs + stallMs + world.random.between(5, pauseMaxMs), next);
     };
     world.at(world.nowMs + world.random.between(0, stallMs), next);
   }
