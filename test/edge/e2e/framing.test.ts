@@ -81,6 +81,12 @@ for (const framing of [
     assert.match(await sendRaw(t, port, head + framing), /^HTTP\/1\.1 400 /);
     await until(() => edge.status().connections === 0);
     assert.equal(origin.accepted(), 0);
+    // The error of a reset must find a listener too.
+    const client = await RawClient.connect(t, port);
+    client.write(head + framing);
+    await client.receives('400 Bad Request');
+    client.socket.resetAndDestroy();
+    await until(() => edge.status().connections === 0);
   });
 }
 

@@ -24,6 +24,7 @@ const sound = [
   'GET http://a/abs HTTP/1.1\r\nHost: a\r\nForwarded: for="[2001:db8::1]:4"\r\nX-Forwarded-For: 1.1.1.1\r\n\r\n',
   'GET /ws HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n\x81\x85abcdhello',
   'GET /redirect/../a%2fb HTTP/1.1\r\nHost: A.EXAMPLE\r\nConnection: close\r\n\r\n',
+  'POST /u HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nContent-Length: 9\r\n\r\nnot whole',
   'CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\n\r\n',
 ].map((text) => Buffer.from(text, 'latin1'));
 
