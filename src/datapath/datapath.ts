@@ -53,9 +53,9 @@ export interface DatapathOptions {
   readonly tunnelPort?: number;
   /** An unknown flow is searched for this long before its reset. Default 500. */
   readonly graceMs?: number;
-  /** Most tickets of other nodes; the least used make room. 104 bytes each. Default 1,000,000. */
+  /** Most tickets of other nodes; the least used make room. 121 bytes each, allocated at the start. Default 524,288. */
   readonly ticketsMax?: number;
-  /** Most connections of this node that have a ticket; 96 bytes each when used. Default 1,000,000. */
+  /** Most connections of this node with a ticket. 113 bytes each, like those. Default 262,144. */
   readonly ownFlowsMax?: number;
   /** Bytes of the event ring, a power of two. Default 8 MiB. */
   readonly ringBytes?: number;
@@ -72,8 +72,8 @@ const DEFAULTS = {
   tunnelDevice: 'holdfast0',
   tunnelPort: 4_789,
   graceMs: 500,
-  ticketsMax: 1_000_000,
-  ownFlowsMax: 1_000_000,
+  ticketsMax: 524_288,
+  ownFlowsMax: 262_144,
   ringBytes: 8 << 20,
   findsPerSecond: 50_000,
   searchesPerSecond: 2_000,
