@@ -41,6 +41,20 @@ test('each part of a frame is applied once, whatever comes twice or late', () =>
   assert.deepEqual(stream.accept(0, frame(6 + 4_096)), { own: false, repeated: false });
 });
 
+test('while a frame is missing, no flow that ended comes back, nor one that it had replaced', () => {
+  const stream = inStream();
+  stream.accept(0, frame(3));
+  stream.ended(flowKey(1), 7);
+  stream.ended(flowKey(1), 5);
+  assert.equal(stream.endedBefore(flowKey(1), 7), true);
+  assert.equal(stream.endedBefore(flowKey(1), 6), true);
+  assert.equal(stream.endedBefore(flowKey(1), 8), false);
+  assert.equal(stream.endedBefore(flowKey(2), 6), false);
+  stream.accept(0, frame(2, true));
+  stream.settle();
+  assert.equal(stream.endedBefore(flowKey(1), 6), false);
+});
+
 test('an acknowledgement names what is missing, and asks again ever more slowly', () => {
   const stream = inStream();
   for (const sequence of [1, 2, 5, 6, 9]) stream.accept(100, frame(sequence));

@@ -200,7 +200,7 @@ export class World {
   /** What a node's kernel says about a flow without a ticket. */
   ownsFlow: (node: Node, key: Uint32Array) => boolean = () => false;
   /** Loses what it says true to, besides the weather. */
-  lose: (from: Node, to: Node, channel: number) => boolean = () => false;
+  lose: (from: Node, to: Node, channel: number, body: Uint8Array) => boolean = () => false;
   /** `stream` is refused while set. */
   streamsRefused = false;
   readonly #options: WorldOptions;
@@ -286,17 +286,21 @@ export class World {
 
   /**
    * The process is back. With `reboot` its kernel's sockets are gone as well; without, it publishes
-   * them again some time later, and ends those that ended meanwhile.
+   * them again: at once, or when the test calls {@link restore}.
    */
-  restart(node: Node, reboot: boolean, everybodyHears = true): void {
+  restart(node: Node, reboot: boolean, restoreNow = true): void {
     node.run++;
     if (reboot) {
       node.boot++;
       node.flows.clear();
     }
     this.#boot(node, reboot ? {} : { restoring: true });
-    if (everybodyHears) this.tell(node, reboot ? 'boot' : 'run');
-    if (reboot) return;
+    this.tell(node, reboot ? 'boot' : 'run');
+    if (!reboot && restoreNow) this.restore(node);
+  }
+
+  /** A restarted process has read the kernel's flows. */
+  restore(node: Node): void {
     for (const flow of node.flows.values()) node.publish(flow);
     node.directory.restored();
   }
@@ -349,7 +353,7 @@ export class World {
 
   #fly(from: Node, to: Node, channel: number, body: Uint8Array): void {
     const { loss, delayMs, jitterMs } = this.weather;
-    const cut = this.cut.has(`${from.id}>${to.id}`) || this.lose(from, to, channel);
+    const cut = this.cut.has(`${from.id}>${to.id}`) || this.lose(from, to, channel, body);
     if (cut || this.#random.chance(loss)) {
       this.sent.lost++;
       return;

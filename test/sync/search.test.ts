@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { writeAnswer } from '../../src/proto/ticket-query.ts';
+import { nodeHash } from '../../src/sync/homes-score.ts';
 import { flowKey, type Node, settled, type World } from './directory-world.ts';
 
 const homes = { buckets: 256 };
@@ -167,6 +169,24 @@ test('an answer that names an older boot is not believed', () => {
   owner.flows.clear();
   world.kill(owner);
   entry.find(2);
+  world.run(501);
+  assert.deepEqual(outcomes(entry), [{ outcome: 'unknown' }]);
+});
+
+test('an answer from a node that was not asked is not believed', () => {
+  const world = settled({ seed: 15, nodes: 8 });
+  world.weather.loss = 1;
+  const entry = world.nodes[0]!;
+  const bucket = world.bucketOf(1);
+  const liar = world.nodes.find(
+    (node) => node !== entry && !node.directory.homes.isHome(node.peers.self, bucket),
+  )!;
+  entry.find(1);
+  const { low, high } = nodeHash(liar.id);
+  const body = new Uint8Array(17);
+  writeAnswer(body, 0, { id: 1, known: true, low, high, boot: liar.boot });
+  entry.handle({ type: 'frame', from: entry.indexOf(liar), channel: 23, body });
+  assert.deepEqual(entry.found, []);
   world.run(501);
   assert.deepEqual(outcomes(entry), [{ outcome: 'unknown' }]);
 });

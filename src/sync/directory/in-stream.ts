@@ -3,7 +3,7 @@
  * the few ends that must be remembered while older frames are still missing.
  */
 import { ACK_RANGES_MAX, type Ack, type Frame } from '../../proto/ticket-frame.ts';
-import { type FlowKey, ticketDigest } from '../../proto/ticket-key.ts';
+import { type FlowKey, isNewer, keyHash } from '../../proto/ticket-key.ts';
 
 /** Frames beyond a gap that are remembered; an owner's window is at most half of it. */
 const AHEAD = 4_096;
@@ -41,7 +41,8 @@ export class InStream {
   #highest = 0;
   /** One flag per sequence modulo {@link AHEAD}, for those above `#complete`. */
   #received = NO_FLAGS;
-  readonly #ends = new Set<number>();
+  /** Newest generation that ended, by a hash of its key. */
+  readonly #ends = new Map<number, number>();
   #ackAtMs = Number.POSITIVE_INFINITY;
   #unacked = 0;
   #requests = 0;
@@ -122,14 +123,17 @@ export class InStream {
    * bring the ticket back.
    */
   ended(key: FlowKey, generation: number): void {
-    if (this.#highest > this.#complete && this.#ends.size < ENDS_MAX) {
-      this.#ends.add(ticketDigest(key, generation));
-    }
+    if (this.#highest <= this.#complete || this.#ends.size >= ENDS_MAX) return;
+    const hash = keyHash(key, 0);
+    const known = this.#ends.get(hash);
+    if (known === undefined || isNewer(generation, known)) this.#ends.set(hash, generation);
   }
 
-  /** The end of this ticket came before its birth. */
+  /** This ticket, or a newer one that took its place, ended before its birth was heard of. */
   endedBefore(key: FlowKey, generation: number): boolean {
-    return this.#ends.size > 0 && this.#ends.has(ticketDigest(key, generation));
+    if (this.#ends.size === 0) return false;
+    const ended = this.#ends.get(keyHash(key, 0));
+    return ended !== undefined && !isNewer(generation, ended);
   }
 
   /** Call after the parts of a frame were applied. */

@@ -120,7 +120,10 @@ export class OutStream {
   service(nowMs: number, rttMs: number | undefined): void {
     if (nowMs >= this.#flushAtMs) this.#seal();
     this.#sendNew(nowMs);
-    if (nowMs >= this.#repeatAtMs) {
+    // With records waiting the next frame is near, and it repeats this one.
+    if (nowMs >= this.#repeatAtMs && this.#part.records > 0) {
+      this.#repeatAtMs = this.#flushAtMs;
+    } else if (nowMs >= this.#repeatAtMs) {
       this.#repeatAtMs = Number.POSITIVE_INFINITY;
       const last = this.#window.get(this.#next - 1);
       if (last !== undefined && last.sends === 1) this.#transmit(nowMs, this.#next - 1, last);

@@ -11,8 +11,10 @@ import { OutStream, type OutStreamLimits, SEQUENCE_MAX } from './out-stream.ts';
 import { Pace } from './pace.ts';
 
 const NEVER = Number.POSITIVE_INFINITY;
-/** Tickets sent to new homes in one slice. */
-const REPUBLISH_SLICE = 500;
+/** Moved tickets are sent in so many slices; the burst of one must fit the socket. */
+const SLICES_PER_SECOND = 200;
+/** Empty buckets cost a little too. */
+const BUCKETS_PER_SLICE = 8_192;
 
 export class Publisher {
   readonly #store: TicketStore;
@@ -48,7 +50,7 @@ export class Publisher {
     this.#homes = homes;
     this.#peers = peers;
     this.#limits = limits;
-    this.#pace = new Pace(republishPerSecond, REPUBLISH_SLICE);
+    this.#pace = new Pace(republishPerSecond, Math.max(1, republishPerSecond / SLICES_PER_SECOND));
   }
 
   /** Newest generation given to {@link publish}. */
@@ -224,9 +226,8 @@ export class Publisher {
   #republish(nowMs: number, before: Uint16Array): void {
     const { own } = this.#store;
     const { rows, replicas, buckets } = this.#homes;
-    // Empty buckets cost a little too: 65,536 of them are worth 4,096 tickets.
     let looked = 0;
-    while (this.#cursor < buckets && looked < REPUBLISH_SLICE * 16 && this.#pace.open(nowMs)) {
+    while (this.#cursor < buckets && looked < BUCKETS_PER_SLICE && this.#pace.open(nowMs)) {
       const bucket = this.#cursor++;
       looked++;
       if (own.counts[bucket] === 0) continue;
