@@ -258,7 +258,7 @@ export class Edge {
 
   #retire(routes: readonly Route[]): void {
     if (routes.length === 0) return;
-    for (const route of routes) void route.close();
+    for (const route of routes) route.close();
     const deadlineMs = performance.now() + this.#config.drain.deadlineMs;
     this.#retired.add({ routes: new Set(routes), deadlineMs });
   }
@@ -283,7 +283,7 @@ export class Edge {
   #stop(): void {
     clearInterval(this.#sweepTimer);
     for (const front of this.#fronts) front.dispose();
-    for (const route of this.#gateway.table.routes.values()) void route.close();
+    for (const route of this.#gateway.table.routes.values()) route.close();
   }
 
   #metricsSource() {

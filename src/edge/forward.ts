@@ -1,22 +1,18 @@
 /** Carries one exchange to an origin and its answer back. */
-import type { IncomingHttpHeaders } from 'node:http';
 import type { Socket } from 'node:net';
-import type { Duplex } from 'node:stream';
-import type { Dispatcher } from 'undici';
 import { type AccessRecord, accessRecordOf, type Outcome } from './access-log.ts';
 import type { Exchange, ExchangeSink } from './exchange.ts';
 import type { Gateway } from './gateway.ts';
 import { clientResponseHeaders } from './headers.ts';
+import { isIdempotent, OriginCall, type OriginHandler } from './origin-call.ts';
 import { type OriginFault, OriginTimeout, originFault } from './origin-error.ts';
 import type { OriginState } from './origin-pool.ts';
 import type { Refusal } from './refusal.ts';
 import { refusals } from './refusal.ts';
 import { RequestBody } from './request-body.ts';
+import { requestHead } from './request-head.ts';
 import type { Route, Waiter } from './route.ts';
 import type { WaitHandle } from './wait-queue.ts';
-
-/** RFC 9110, 9.2.2: a method that may be repeated without asking. */
-const idempotent = new Set(['GET', 'HEAD', 'PUT', 'DELETE', 'OPTIONS', 'TRACE']);
 
 function flushHeadUnlessWritten(forwarding: Forwarding): void {
   forwarding.flushHead();
@@ -25,10 +21,7 @@ function flushHeadUnlessWritten(forwarding: Forwarding): void {
 /** Bodies up to this go out with their head in one write. */
 const SINGLE_WRITE_BYTES = 16_384;
 
-/** The client closed; given to undici as the reason to free the origin's connection. */
-class Abandoned extends Error {}
-
-export class Forwarding implements Dispatcher.DispatchHandler, ExchangeSink, Waiter {
+export class Forwarding implements OriginHandler, ExchangeSink, Waiter {
   readonly exchange: Exchange;
   readonly route: Route;
   readonly #gateway: Gateway;
@@ -40,18 +33,14 @@ export class Forwarding implements Dispatcher.DispatchHandler, ExchangeSink, Wai
   /** Where it stands in the queue of the route. */
   #place: WaitHandle | undefined;
   #tried: OriginState[] | undefined;
-  #controller: Dispatcher.DispatchController | undefined;
-  /** The request has begun to be written to the origin of this attempt. */
-  #sent = false;
-  #abandoned = false;
+  /** The attempt under way, at `#origin`. */
+  #call: OriginCall | undefined;
   #ended = false;
   #retries = 0;
   #status = 0;
   #originHeadMs = 0;
   #responseBytes = 0;
-  /** What the origin's head announced; -1 when it announced no length. */
-  #bodyBytesLeft = -1;
-  /** The answer was completed before undici said that it was. */
+  /** The end of the answer went out with the last piece of its body. */
   #answered = false;
   /** What the last sweep saw, to find silence. */
   #seenProgress = -1;
@@ -112,25 +101,28 @@ export class Forwarding implements Dispatcher.DispatchHandler, ExchangeSink, Wai
     const { exchange, route } = this;
     route.pool?.acquire(origin);
     this.#origin = origin;
-    this.#sent = false;
     this.#seenProgress = -1;
-    this.#controller = undefined;
-    route
-      .link(origin.index)
-      .dispatcherFor(exchange.connection)
-      .dispatch(
-        {
-          method: exchange.method as Dispatcher.HttpMethod,
-          path: exchange.query === '' ? exchange.path : exchange.path + exchange.query,
-          headers: this.#headers,
-          body: this.#body,
-          upgrade: exchange.isUpgrade ? 'websocket' : null,
-          // The sweep keeps these limits: a timer per request would cost a tenth of its CPU.
-          headersTimeout: 0,
-          bodyTimeout: 0,
-        },
-        this,
-      );
+    const link = route.link(origin.index);
+    try {
+      const head = requestHead({
+        method: exchange.method,
+        target: exchange.query === '' ? exchange.path : exchange.path + exchange.query,
+        headers: this.#headers,
+        authority: link.authority,
+        body: this.#body === null ? 'none' : this.#body.isChunked ? 'chunked' : 'length',
+        isUpgrade: exchange.isUpgrade,
+      });
+      this.#call = new OriginCall({
+        handler: this,
+        method: exchange.method,
+        head,
+        body: this.#body,
+        isUpgrade: exchange.isUpgrade,
+      });
+      link.call(this.#call, exchange.connection);
+    } catch (error) {
+      this.originError(error as Error);
+    }
   }
 
   // What a waiter is told.
@@ -150,68 +142,86 @@ export class Forwarding implements Dispatcher.DispatchHandler, ExchangeSink, Wai
     if (!this.#ended) this.#refuse(refusals.queueTimeout);
   }
 
-  // What undici says.
+  // What the origin says.
 
-  onRequestStart(controller: Dispatcher.DispatchController): void {
-    this.#controller = controller;
-    this.#sent = true;
-    if (this.#abandoned) controller.abort(new Abandoned('client closed'));
-  }
-
-  onResponseStart(
-    controller: Dispatcher.DispatchController,
-    status: number,
-    headers: IncomingHttpHeaders,
-    statusText?: string,
-  ): void {
-    if (status < 200 || this.#abandoned) return;
+  originHead(status: number, reason: string, headers: string[], bodyBytes: number): void {
     const { exchange, route } = this;
     const origin = this.#origin as OriginState;
     route.pool?.succeeded(origin);
     this.#originHeadMs = performance.now();
     this.#status = status;
-    const length = headers['content-length'];
-    this.#bodyBytesLeft = length === undefined ? -1 : Number(length);
-    const raw = controller.rawHeaders as Buffer[];
-    const answerHeaders = this.#answerHeaders(raw, origin);
+    const answerHeaders = this.#answerHeaders(headers, origin);
     // An answer before the end of the request: what is left of the body must not become a request.
     const isEarly = this.#body !== null && !exchange.request.complete;
     if (isEarly) exchange.lingerAfterAnswer();
-    exchange.respond(status, statusText, answerHeaders, isEarly || this.#gateway.draining);
+    exchange.respond(status, reason, answerHeaders, isEarly || this.#gateway.draining);
     // A short body usually comes with its head, and both then go out in one write. Anything else may
     // be a stream whose head says that it has begun.
-    if (this.#bodyBytesLeft < 0 || this.#bodyBytesLeft > SINGLE_WRITE_BYTES) {
+    if (bodyBytes < 0 || bodyBytes > SINGLE_WRITE_BYTES) {
       process.nextTick(flushHeadUnlessWritten, this);
     }
   }
 
-  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
-    this.#responseBytes += chunk.length;
-    if (chunk.length === this.#bodyBytesLeft && chunk.length <= SINGLE_WRITE_BYTES) {
-      // The whole body in one piece: head and body become one write, which a string makes cheapest.
+  originBody(buffer: Buffer, start: number, end: number, isLast: boolean): void {
+    const bytes = end - start;
+    this.#responseBytes += bytes;
+    if (isLast && bytes <= SINGLE_WRITE_BYTES) {
+      // What is left in one piece: with the end, and often the head, it becomes one write, which a
+      // string makes cheapest.
       this.#answered = true;
-      this.exchange.end(chunk.toString('latin1'), 'latin1');
-    } else if (!this.exchange.write(chunk)) {
-      controller.pause();
+      this.exchange.end(buffer.toString('latin1', start, end), 'latin1');
+      return;
+    }
+    const chunk = Buffer.allocUnsafe(bytes);
+    buffer.copy(chunk, 0, start, end);
+    if (!this.exchange.write(chunk)) this.#call?.pause();
+  }
+
+  originEnd(): void {
+    this.#leaveOrigin();
+    if (!this.#answered) this.exchange.end();
+  }
+
+  originError(error: Error): void {
+    try {
+      this.#attemptFailed(error);
+    } catch (fault) {
+      this.#fail(fault as Error);
     }
   }
 
-  onResponseEnd(): void {
-    this.#leaveOrigin();
-    if (this.#abandoned) return this.#finish();
-    if (this.#answered) return;
-    this.exchange.end();
+  originUpgrade(headers: string[], originSocket: Socket, early: Buffer): void {
+    const origin = this.#origin as OriginState;
+    this.route.pool?.succeeded(origin);
+    this.#ended = true;
+    this.#gateway.active.delete(this);
+    this.#status = 101;
+    this.#originHeadMs = performance.now();
+    try {
+      this.#gateway.openTunnel({
+        exchange: this.exchange,
+        route: this.route,
+        origin,
+        originSocket,
+        early,
+        headers: this.#answerHeaders(headers, origin),
+        record: this.#recordOf('done'),
+      });
+    } catch (error) {
+      originSocket.destroy();
+      this.#fail(error as Error);
+    }
   }
 
-  onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
-    const fault = originFault(error, this.#sent);
+  #attemptFailed(error: Error): void {
+    const fault = originFault(error, this.#call?.sent ?? false);
     const origin = this.#origin as OriginState;
-    if (fault.blames && !this.#abandoned) this.#blame(origin, fault.detail);
+    if (fault.blames) this.#blame(origin, fault.detail);
+    const mayRetry = !this.exchange.headSent && this.#mayRetry(fault);
     this.#leaveOrigin();
-    if (this.#abandoned) return this.#finish();
     if (this.exchange.headSent) {
       this.#break('origin-failed', fault.refusal, fault.detail);
-    } else if (this.#mayRetry(fault)) {
+    } else if (mayRetry) {
       this.#tried ??= [];
       this.#tried.push(origin);
       this.#retries += 1;
@@ -223,46 +233,25 @@ export class Forwarding implements Dispatcher.DispatchHandler, ExchangeSink, Wai
     }
   }
 
-  onRequestUpgrade(
-    controller: Dispatcher.DispatchController,
-    status: number,
-    _headers: unknown,
-    originSocket: Duplex,
-  ): void {
-    const origin = this.#origin as OriginState;
-    this.route.pool?.succeeded(origin);
-    this.#ended = true;
-    this.#gateway.active.delete(this);
-    if (this.#abandoned) {
-      originSocket.destroy();
-      this.#leaveOrigin();
-      return this.#record('client-gone');
-    }
-    this.#status = status;
-    this.#originHeadMs = performance.now();
-    this.#gateway.openTunnel({
-      exchange: this.exchange,
-      route: this.route,
-      origin,
-      originSocket: originSocket as Socket,
-      headers: this.#answerHeaders(controller.rawHeaders as Buffer[], origin),
-      record: this.#recordOf('done'),
-    });
+  /** A fault of our own must cost one exchange, not the process. */
+  #fail(error: Error): void {
+    this.#gateway.log.error({ err: error, route: this.route.key }, 'exchange failed');
+    this.#abandon();
+    this.#break('cut', refusals.internal, error.message);
   }
 
   // What the exchange says.
 
   drained(): void {
-    this.#controller?.resume();
+    this.#call?.resume();
   }
 
   clientGone(): void {
     if (this.#ended) return;
-    this.#abandoned = true;
-    this.#outcome = this.#outcome === 'done' ? 'client-gone' : this.#outcome;
+    if (this.#outcome === 'done') this.#outcome = 'client-gone';
     this.#leaveQueue();
-    if (this.#controller !== undefined) this.#controller.abort(new Abandoned('client closed'));
-    if (this.#origin === undefined) this.#finish();
+    this.#abandon();
+    this.#finish();
   }
 
   finished(): void {
@@ -274,7 +263,8 @@ export class Forwarding implements Dispatcher.DispatchHandler, ExchangeSink, Wai
    * a stalled reader shows too, because then nothing more is written to it.
    */
   sweep(nowMs: number): void {
-    if (this.#ended || this.#abandoned || this.#origin === undefined) return;
+    const call = this.#call;
+    if (this.#ended || call === undefined) return;
     if (this.exchange.headSent) this.flushHead();
     const { timeouts } = this.route.config;
     if (timeouts.totalMs > 0 && nowMs - this.exchange.startedMs > timeouts.totalMs) {
@@ -282,7 +272,7 @@ export class Forwarding implements Dispatcher.DispatchHandler, ExchangeSink, Wai
     }
     const progress =
       (this.#body?.bytes ?? 0) + this.#responseBytes + (this.exchange.headSent ? 1 : 0);
-    if (progress !== this.#seenProgress || !this.#sent) {
+    if (progress !== this.#seenProgress || !call.sent) {
       this.#seenProgress = progress;
       this.#silentSinceMs = nowMs;
       return;
@@ -291,7 +281,7 @@ export class Forwarding implements Dispatcher.DispatchHandler, ExchangeSink, Wai
     const uploading = this.#body !== null && !this.exchange.request.complete;
     if (this.exchange.headSent) {
       if (silentMs <= timeouts.bodyIdleMs) return;
-      const isClientSlow = this.#controller?.paused ?? true;
+      const isClientSlow = call.paused;
       this.#giveUp(isClientSlow ? refusals.slowReader : refusals.originStalled, !isClientSlow);
     } else if (uploading) {
       // An origin that takes no bytes stalls the client too: then the origin is the silent one.
@@ -317,7 +307,8 @@ export class Forwarding implements Dispatcher.DispatchHandler, ExchangeSink, Wai
 
   /** Ends this attempt; another origin may be tried. */
   #timeOut(): void {
-    this.#controller?.abort(new OriginTimeout('no answer in time'));
+    this.#call?.abort();
+    this.originError(new OriginTimeout('no answer in time'));
   }
 
   #giveUp(refusal: Refusal, blamesOrigin: boolean): void {
@@ -325,10 +316,14 @@ export class Forwarding implements Dispatcher.DispatchHandler, ExchangeSink, Wai
     if (blamesOrigin && origin !== undefined) this.#blame(origin, refusal.text);
     if (this.exchange.headSent) return this.#break('cut', refusal, refusal.text);
     // Whatever the origin still says is not wanted any more.
-    const controller = this.#controller;
-    this.#abandoned = true;
+    this.#abandon();
     this.#refuse(refusal);
-    controller?.abort(new Abandoned(refusal.text));
+    this.#finish();
+  }
+
+  #abandon(): void {
+    this.#call?.abort();
+    this.#leaveOrigin();
   }
 
   #blame(origin: OriginState, reason: string): void {
@@ -356,11 +351,11 @@ export class Forwarding implements Dispatcher.DispatchHandler, ExchangeSink, Wai
     if (!fault.blames || this.#retries >= this.route.config.retry.attempts) return false;
     if ((this.route.pool?.origins.length ?? 0) < 2) return false;
     if (this.#body?.consumed) return false;
-    if (this.#sent && !idempotent.has(this.exchange.method)) return false;
+    if (this.#call?.sent && !isIdempotent(this.exchange.method)) return false;
     return this.route.budget.tryTake();
   }
 
-  #answerHeaders(raw: readonly Buffer[], origin: OriginState): string[] {
+  #answerHeaders(raw: readonly string[], origin: OriginState): string[] {
     const pool = this.route.pool;
     const sticky = pool?.needsStickyCookie(this.#cookie, origin)
       ? pool.stickyCookie(origin, this.exchange.connection.tls)
@@ -384,7 +379,7 @@ export class Forwarding implements Dispatcher.DispatchHandler, ExchangeSink, Wai
     this.route.pool?.release(origin);
     this.#lastOrigin = origin;
     this.#origin = undefined;
-    this.#controller = undefined;
+    this.#call = undefined;
     this.route.placeFreed();
   }
 

@@ -112,7 +112,7 @@ export class Gateway {
     const clientHost = exchange.host;
     return originRequestHeaders(exchange.rawHeaders, {
       requestId: exchange.id,
-      // With `host: origin` undici fills in the origin's own, which is known once one is chosen.
+      // With `host: origin` the origin's own is filled in once one is chosen.
       host: host === 'preserve' ? clientHost : host === 'origin' ? undefined : host.name,
       clientHost,
       proto: connection.tls ? 'https' : 'http',
@@ -176,7 +176,6 @@ export class Gateway {
   /** Takes both sockets of an accepted upgrade and lets bytes flow. */
   openTunnel(upgrade: AcceptedUpgrade): void {
     const { exchange, route, originSocket } = upgrade;
-    const early = (originSocket.read() as Buffer | null) ?? Buffer.alloc(0);
     const client = exchange.detach();
     const tunnel = new Tunnel({
       client,
@@ -191,7 +190,7 @@ export class Gateway {
     route.counts.tunnelsOpen += 1;
     const pending = (client.read() as Buffer | null) ?? Buffer.alloc(0);
     const fromClient = Buffer.concat([exchange.upgradeHead ?? Buffer.alloc(0), pending]);
-    tunnel.begin(switchingHead(upgrade.headers), fromClient, early);
+    tunnel.begin(switchingHead(upgrade.headers), fromClient, upgrade.early);
   }
 
   /** Ends what still runs on these routes; WebSockets are asked to close first. */
@@ -238,7 +237,9 @@ export interface AcceptedUpgrade {
   readonly route: Route;
   readonly origin: OriginState;
   readonly originSocket: Socket;
-  /** Of the answer, without those that undici keeps to itself. */
+  /** Bytes of the origin behind the head of its answer. */
+  readonly early: Buffer;
+  /** Of the answer, without those about the connection alone. */
   readonly headers: readonly string[];
   readonly record: AccessRecord;
 }

@@ -124,30 +124,27 @@ export interface ResponseFacts {
 
 /**
  * Fields of an answer as the client gets them.
- * @param raw as undici hands them over: bytes, read as Latin-1, which keeps every byte.
+ * @param raw as the origin sent them, in Latin-1, which keeps every byte.
  */
-export function clientResponseHeaders(
-  raw: readonly (Buffer | string)[],
-  facts: ResponseFacts,
-): string[] {
+export function clientResponseHeaders(raw: readonly string[], facts: ResponseFacts): string[] {
   const out: string[] = [];
   let nominated: HeaderNameSet | undefined;
   let via = '';
   for (let i = 0; i < raw.length; i += 2) {
-    const name = text(raw[i] as Buffer | string);
+    const name = raw[i] as string;
+    const value = raw[i + 1] as string;
     if (name.length === 3 && same(name, 'via')) {
-      const value = text(raw[i + 1] as Buffer | string);
       via = via === '' ? value : `${via}, ${value}`;
       continue;
     }
     if (name.length === 10 && same(name, 'connection')) {
-      nominated = nominatedBy(text(raw[i + 1] as Buffer | string), nominated);
+      nominated = nominatedBy(value, nominated);
       continue;
     }
     if (isHopByHop(name)) continue;
     if (name.length === 12 && same(name, 'x-request-id')) continue;
     if (name.length === 15 && same(name, 'x-holdfast-node')) continue;
-    out.push(name, text(raw[i + 1] as Buffer | string));
+    out.push(name, value);
   }
   if (nominated !== undefined) dropNominated(out, nominated, 0);
   out.push('via', via === '' ? facts.via : `${via}, ${facts.via}`);
@@ -173,10 +170,6 @@ function dropNominated(list: string[], nominated: HeaderNameSet, from: number): 
     kept += 2;
   }
   list.length = kept;
-}
-
-function text(value: Buffer | string): string {
-  return typeof value === 'string' ? value : value.toString('latin1');
 }
 
 function same(name: string, lowerName: string): boolean {

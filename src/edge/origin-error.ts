@@ -15,28 +15,44 @@ export class OriginTimeout extends Error {
   readonly code = 'ERR_ORIGIN_TIMEOUT';
 }
 
+/** No connection within `timeouts.connectMs`. Nothing was sent. */
+export class OriginConnectTimeout extends Error {
+  readonly code = 'ERR_ORIGIN_CONNECT_TIMEOUT';
+}
+
+/** The origin ended the connection before its answer was complete. */
+export class OriginClosed extends Error {
+  readonly code = 'ERR_ORIGIN_CLOSED';
+}
+
+/** The origin sent something that is not HTTP/1.1, or not what was asked for. */
+export class OriginProtocolError extends Error {
+  readonly code = 'ERR_ORIGIN_PROTOCOL';
+}
+
 /**
- * @param error as undici or node gives it.
+ * @param error of the classes above, or as node gives it.
  * @param sent whether the request had begun to be written to the origin.
  */
 export function originFault(error: Error, sent: boolean): OriginFault {
   const code = (error as NodeJS.ErrnoException).code ?? '';
-  const detail = code === '' ? error.message : `${code}: ${error.message}`;
+  const detail = error.message.includes(code) ? error.message : `${code}: ${error.message}`;
   switch (code) {
     case 'ERR_BODY_SIZE':
       return { refusal: refusals.largeBody, blames: false, detail };
-    case 'ERR_CLIENT_GONE':
-      return { refusal: refusals.internal, blames: false, detail };
-    case 'UND_ERR_CONNECT_TIMEOUT':
-    case 'ETIMEDOUT':
+    case 'ERR_REQUEST_HEAD':
+      return { refusal: refusals.framing, blames: false, detail };
+    case 'ERR_ORIGIN_CONNECT_TIMEOUT':
       return { refusal: refusals.originConnectTimeout, blames: true, detail };
+    case 'ETIMEDOUT':
+      return {
+        refusal: sent ? refusals.originSlow : refusals.originConnectTimeout,
+        blames: true,
+        detail,
+      };
     case 'ERR_ORIGIN_TIMEOUT':
       return { refusal: refusals.originSlow, blames: true, detail };
-    case 'UND_ERR_INVALID_ARG':
-    case 'UND_ERR_NOT_SUPPORTED':
-    case 'UND_ERR_REQ_CONTENT_LENGTH_MISMATCH':
-      return { refusal: refusals.framing, blames: false, detail };
-    case 'UND_ERR_SOCKET':
+    case 'ERR_ORIGIN_CLOSED':
     case 'ECONNRESET':
     case 'EPIPE':
       return {
@@ -44,12 +60,6 @@ export function originFault(error: Error, sent: boolean): OriginFault {
         blames: true,
         detail,
       };
-    case 'UND_ERR_HEADERS_OVERFLOW':
-    case 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH':
-    case 'ERR_INVALID_CHAR':
-    case 'ERR_HTTP_INVALID_STATUS_CODE':
-      return { refusal: refusals.originProtocol, blames: true, detail };
   }
-  if (code.startsWith('HPE_')) return { refusal: refusals.originProtocol, blames: true, detail };
   return { refusal: sent ? refusals.originProtocol : refusals.originConnect, blames: true, detail };
 }

@@ -1,6 +1,5 @@
 /** The body of a request on its way to an origin: counted, limited, and apart from the client's socket. */
 import type { IncomingMessage } from 'node:http';
-import { Readable } from 'node:stream';
 import type { Exchange } from './exchange.ts';
 
 /** The body is longer than the route allows. */
@@ -8,29 +7,36 @@ export class BodyTooLarge extends Error {
   readonly code = 'ERR_BODY_SIZE';
 }
 
-/** The client closed before its body was complete. */
-export class ClientGone extends Error {
-  readonly code = 'ERR_CLIENT_GONE';
+/** Where a body goes. */
+export interface BodySink {
+  /** False: wait for `resume`. */
+  takeBody(chunk: Buffer): boolean;
+  bodyEnded(): void;
+  /** The body is not sent to its end. */
+  bodyFailed(error: Error): void;
 }
 
 /**
- * A sender destroys the stream it was given when an origin fails; were that the request itself, its
- * socket would die with it and the client would get no answer. So the origin's side gets this one.
- * Nothing is read from the client before the first read here: until then another origin may be tried.
+ * Nothing is read from the client before `flowTo`: until then another origin may be tried. When the
+ * client goes away nothing is said here; whoever follows the exchange is told.
  */
-export class RequestBody extends Readable {
+export class RequestBody {
+  /** Its length is not known beforehand. */
+  readonly isChunked: boolean;
   readonly #exchange: Exchange;
   readonly #request: IncomingMessage;
   readonly #maxBytes: number;
+  #sink: BodySink | undefined;
   #bytes = 0;
   #consumed = false;
+  #complete = false;
 
   /** @param maxBytes Longest body; 0 means no limit. */
   constructor(exchange: Exchange, maxBytes: number) {
-    super({ highWaterMark: 65_536 });
     this.#exchange = exchange;
     this.#request = exchange.request;
     this.#maxBytes = maxBytes;
+    this.isChunked = exchange.headers['transfer-encoding'] !== undefined;
   }
 
   /** Bytes read from the client. */
@@ -43,40 +49,48 @@ export class RequestBody extends Readable {
     return this.#consumed;
   }
 
-  override _read(): void {
-    if (!this.#consumed) {
-      this.#consumed = true;
-      this.#exchange.continueBody();
-      this.#request.on('data', this.#onData);
-      this.#request.on('end', this.#onEnd);
-      this.#request.on('error', this.#onError);
-    }
+  /** All of it was given to the sink. */
+  get complete(): boolean {
+    return this.#complete;
+  }
+
+  flowTo(sink: BodySink): void {
+    this.#consumed = true;
+    this.#sink = sink;
+    this.#exchange.continueBody();
+    this.#request.on('data', this.#onData);
+    this.#request.on('end', this.#onEnd);
     this.#request.resume();
   }
 
-  override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
+  pause(): void {
+    if (this.#sink !== undefined) this.#request.pause();
+  }
+
+  resume(): void {
+    if (this.#sink !== undefined) this.#request.resume();
+  }
+
+  /** Nobody wants the rest, which unread would keep the connection from ending. */
+  stop(): void {
+    if (this.#sink === undefined) return;
+    this.#sink = undefined;
     this.#request.off('data', this.#onData);
     this.#request.off('end', this.#onEnd);
-    this.#request.off('error', this.#onError);
-    // Nobody wants the rest; unread it would keep the connection from ending.
     this.#request.resume();
-    callback(error);
   }
 
   #onData = (chunk: Buffer): void => {
     this.#bytes += chunk.length;
     if (this.#maxBytes > 0 && this.#bytes > this.#maxBytes) {
-      this.destroy(new BodyTooLarge(`more than ${this.#maxBytes} bytes`));
-    } else if (!this.push(chunk)) {
+      this.#sink?.bodyFailed(new BodyTooLarge(`more than ${this.#maxBytes} bytes`));
+    } else if (this.#sink?.takeBody(chunk) === false) {
       this.#request.pause();
     }
   };
 
   #onEnd = (): void => {
-    this.push(null);
-  };
-
-  #onError = (error: Error): void => {
-    this.destroy(new ClientGone(error.message));
+    this.#complete = true;
+    this.#sink?.bodyEnded();
   };
 }

@@ -67,15 +67,11 @@ export class Route {
     return this.#signature === signatureOf(site, config);
   }
 
-  /**
-   * Lets the queue move after a place became free: not at once, because undici takes back the
-   * connection that made the place two turns of the event loop later, and a waiter that came
-   * earlier would open another.
-   */
+  /** Lets the queue move after a place became free: once, however many became free together. */
   placeFreed(): void {
     if (this.queue.size === 0 || this.#advanceIsDue) return;
     this.#advanceIsDue = true;
-    setImmediate(() => setImmediate(() => this.#advance()));
+    setImmediate(() => this.#advance());
   }
 
   #advance(): void {
@@ -91,8 +87,8 @@ export class Route {
   }
 
   /** Ends idle connections to origins; running exchanges finish. */
-  async close(): Promise<void> {
-    await Promise.all(this.#links.map((link) => link.close()));
+  close(): void {
+    for (const link of this.#links) link.close();
   }
 }
 
