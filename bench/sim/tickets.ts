@@ -7,7 +7,7 @@ import type { TrialPart } from '../../src/sync/sim/trial.ts';
 import type { World } from '../../src/sync/sim/world.ts';
 
 const BUCKETS = 256;
-const LOAD_GAP_MS = 150;
+const LOAD_GAP_MS = 200;
 const LOAD_UNTIL_MS = 40_000;
 const COMPLAINTS_MAX = 3;
 

@@ -88,7 +88,7 @@ export class Keyring {
     if (this.#keys.has(id)) return 'already';
     if (this.#keys.size >= CLUSTER_KEYS_MAX) return 'full';
     const base = this.#suite.derive(secret, this.#salt, text.encode('base'), 32);
-    this.#keys.set(id, { id, secret: secret.slice(), base });
+    this.#keys.set(id, { id, secret: new Uint8Array(secret), base });
     this.#generation += 1;
     return 'done';
   }

@@ -63,7 +63,7 @@ export class Link {
   /** @returns false when the queue is full. */
   enqueue(content: Uint8Array): boolean {
     if (this.#queue.length >= QUEUE_PACKETS_MAX) return false;
-    this.#queue.push(content.slice());
+    this.#queue.push(new Uint8Array(content));
     return true;
   }
 

@@ -123,7 +123,7 @@ export class SecureStream {
     }
     // Not a view into a larger piece that would stay in memory with it.
     if (this.#pending.length > 0 && this.#pending.length < bytes.length) {
-      this.#pending = this.#pending.slice();
+      this.#pending = new Uint8Array(this.#pending);
     }
     return undefined;
   }

@@ -97,7 +97,7 @@ export class Streams {
     connection.sentAny = true;
     if (connection.secure.isUp) connection.secure.send(channel, body, this.#outbox(connection));
     else {
-      connection.waiting.push({ channel, body: body.slice() });
+      connection.waiting.push({ channel, body: new Uint8Array(body) });
       connection.waitingBytes += body.length;
     }
     return true;

@@ -53,7 +53,7 @@ export class TicketEpochs {
     }
     const epoch: Epoch = {
       number: record.number,
-      secret: record.secret.slice(),
+      secret: new Uint8Array(record.secret),
       madeAtMs: nowMs - record.ageMs,
       activeAtMs: nowMs + record.pendingMs,
     };

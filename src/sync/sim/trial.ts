@@ -21,7 +21,7 @@ export interface TrialOptions {
   /** Only these faults, in any order. Default: by the seed. */
   readonly faults?: readonly FaultName[];
   readonly parts?: readonly TrialPart[];
-  /** Quiet time before the invariants are checked. Default 30,000. */
+  /** Quiet time before the invariants are checked. Default 25,000. */
   readonly quietMs?: number;
 }
 
@@ -80,7 +80,7 @@ export function runTrial(options: TrialOptions): TrialResult {
   }
   world.runUntil(endMs);
   world.network.heal();
-  world.runUntil(world.nowMs + (options.quietMs ?? 30_000));
+  world.runUntil(world.nowMs + (options.quietMs ?? 25_000));
   // With loss there is always some suspicion on its way somewhere; it must not stay.
   for (let tries = 0; tries < 5 && isBusy(world); tries += 1) world.runUntil(world.nowMs + 2_000);
   checkViews(world, fail);
