@@ -223,6 +223,7 @@ export class Directory implements MeshComponent {
         break;
       case 'boot':
       case 'run':
+        this.#publisher.forgotten(peer);
         this.#keeper.restarted(peer);
         this.#keeper.alive(peer, member.boot);
         this.#open(nowMs, peer);
@@ -243,6 +244,7 @@ export class Directory implements MeshComponent {
       case 'forgotten':
         this.#finder.forget(peer, member.id);
         this.#keeper.forget(peer);
+        this.#publisher.forgotten(peer);
         this.#close(peer);
         break;
       case 'suspect':

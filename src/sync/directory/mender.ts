@@ -209,6 +209,13 @@ export class Mender {
     const { version, hash } = this.#homes;
     const sequence = stream.lastSent;
     const summary = summaryOf(counts, hashes);
+    const told = { atMs: nowMs, sequence, table: version, summary };
+    // A home that was never told anything has nothing. An earlier run of ours may have told it.
+    const isBlank = summary === EMPTY_SUMMARY && !this.#publisher.hasTold(peer);
+    if (isBlank && !this.#settings.restoring) {
+      state.equal = told;
+      return;
+    }
     const { equal } = state;
     const isKnown = equal?.sequence === sequence && equal.summary === summary;
     if (isKnown && nowMs < equal.atMs + this.#settings.quietDigestMs) {
@@ -216,7 +223,7 @@ export class Mender {
       state.equal = { ...equal, table: version };
       return;
     }
-    state.told = { atMs: nowMs, sequence, table: version, summary };
+    state.told = told;
     const message = { stream: stream.id, sequence, table: hash, counts, hashes };
     const length = writeDigest(this.#body, message);
     this.#digests++;
@@ -260,3 +267,6 @@ function summaryOf(counts: Uint32Array, hashes: Int32Array): number {
   }
   return sum;
 }
+
+const NOTHING = emptyDigests();
+const EMPTY_SUMMARY = summaryOf(NOTHING.counts, NOTHING.hashes);

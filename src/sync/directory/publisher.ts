@@ -24,6 +24,7 @@ export class Publisher {
   readonly #pace: Pace;
   readonly #streams: (OutStream | undefined)[] = [];
   readonly #active = new Set<PeerIndex>();
+  readonly #told = new Set<PeerIndex>();
   readonly #key = new Uint32Array(KEY_WORDS);
   #out: Outbox | undefined;
   #lastStream = 0;
@@ -56,6 +57,16 @@ export class Publisher {
   /** Newest generation given to {@link publish}. */
   get newestGeneration(): number {
     return this.#newest;
+  }
+
+  /** Something was sent to the peer in its present life, or may have been. */
+  hasTold(peer: PeerIndex): boolean {
+    return this.#told.has(peer);
+  }
+
+  /** The peer's memory is gone, and with it everything that was sent. */
+  forgotten(peer: PeerIndex): void {
+    this.#told.delete(peer);
   }
 
   /** True once after records were given to streams. */
@@ -218,6 +229,7 @@ export class Publisher {
     if (stream === undefined) return;
     stream.add(nowMs, ended, bucket, key, generation);
     this.#touched = true;
+    this.#told.add(peer);
     this.#active.add(peer);
     const dueMs = nowMs + this.#limits.flushMs;
     if (dueMs < this.#dueMs) this.#dueMs = dueMs;
