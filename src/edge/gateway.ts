@@ -13,11 +13,12 @@ import {
 } from './framing.ts';
 import { fieldValue, originRequestHeaders } from './headers.ts';
 import type { OriginState } from './origin-pool.ts';
+import { mergedSlashes, normalizedPath } from './path.ts';
 import { redirectLocation } from './redirect.ts';
 import { type Refusal, refusalBody, refusals } from './refusal.ts';
 import type { Route, RoutingTable } from './route.ts';
 import { RouteCounts } from './route-counts.ts';
-import { hostWithoutPort, normalizedPath } from './router.ts';
+import { hostWithoutPort } from './router.ts';
 import { Tunnel, type TunnelOwner } from './tunnel.ts';
 
 export interface GatewayOptions {
@@ -291,7 +292,9 @@ function switchingHead(headers: readonly string[]): string {
   return `${head}\r\n`;
 }
 
-function withoutPrefix(path: string, prefix: string): string {
+/** `//api/x` was matched as `/api/x`, so that is what the prefix is taken from. */
+function withoutPrefix(sentPath: string, prefix: string): string {
+  const path = mergedSlashes(sentPath);
   const bare = prefix.endsWith('/') ? prefix.slice(0, -1) : prefix;
   if (!path.startsWith(bare)) return path;
   const rest = path.slice(bare.length);

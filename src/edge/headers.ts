@@ -56,6 +56,7 @@ export function originRequestHeaders(raw: readonly string[], facts: RequestFacts
           forwarded = forwarded === '' ? value : `${forwarded}, ${value}`;
           continue;
         }
+        if (!facts.peerTrusted && same(name, 'x-real-ip')) continue;
         break;
       case 10:
         if (same(name, 'connection')) {
@@ -90,7 +91,7 @@ export function originRequestHeaders(raw: readonly string[], facts: RequestFacts
           if (same(name, 'x-holdfast-node')) continue;
         }
     }
-    if (isHopByHop(name)) continue;
+    if (isHopByHop(name) || (name.includes('_') && isDisguised(name))) continue;
     out.push(name, value);
   }
   if (nominated !== undefined) dropNominated(out, nominated, out[0] === 'host' ? 2 : 0);
@@ -151,6 +152,21 @@ export function clientResponseHeaders(raw: readonly string[], facts: ResponseFac
   out.push('x-holdfast-node', facts.node, 'x-request-id', facts.requestId);
   if (facts.setCookie !== undefined) out.push('set-cookie', facts.setCookie);
   return out;
+}
+
+const believedByOrigins = new Set([
+  'forwarded',
+  'x-forwarded-for',
+  'x-forwarded-host',
+  'x-forwarded-port',
+  'x-forwarded-proto',
+  'x-real-ip',
+  'x-request-id',
+]);
+
+/** CGI and its heirs turn dashes into underscores: to them `X_Forwarded_For` is `X-Forwarded-For`. */
+function isDisguised(name: string): boolean {
+  return believedByOrigins.has(name.replaceAll('_', '-').toLowerCase());
 }
 
 /** The value of a field in a flat list, whatever the case of its name; the first one counts. */

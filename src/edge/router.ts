@@ -17,8 +17,6 @@ import { HoldfastError } from '../errors.ts';
 import { hostFault } from './framing.ts';
 import { mergedSlashes, normalizedPath } from './path.ts';
 
-export { normalizedPath } from './path.ts';
-
 /** RFC 1035 section 2.3.4. A longer host is looked up only exactly, which bounds the work on it. */
 const HOST_LENGTH_MAX = 253;
 

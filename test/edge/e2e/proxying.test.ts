@@ -304,6 +304,7 @@ test('routes by host and path, strips a prefix, and answers 404 for what is not 
   assert.equal(mirrored(await get('app.example', '/api/x?y')).url, '/x?y');
   assert.equal(mirrored(await get('App.Example:8080', '/api')).url, '/');
   assert.equal(mirrored(await get('app.example', '/api/')).url, '/');
+  assert.equal(mirrored(await get('app.example', '//api//x')).url, '/x');
   assert.equal(mirrored(await get('app.example', '/users/7/avatar')).url, '/users/7/avatar');
   assert.equal((await get('app.example', '/other')).status, 404);
   assert.equal(mirrored(await get('x.example', '/other')).url, '/other');
