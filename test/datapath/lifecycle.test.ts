@@ -235,6 +235,25 @@ describe('life of the datapath', { skip }, () => {
     }
   });
 
+  test('a connection in another network namespace is none of ours', async () => {
+    start();
+    const elsewhere = Namespace.create();
+    const program = `
+      import { connect, createServer } from 'node:net';
+      const server = createServer((socket) => socket.end()).listen(443, '192.0.2.10', () => {
+        connect({ host: '192.0.2.10', port: 443 }).resume().on('close', () => server.close());
+      });`;
+    const child = elsewhere.run(() => {
+      sh('ip address add 192.0.2.10/32 dev lo');
+      return spawn(process.execPath, ['--input-type=module', '-e', program], { stdio: 'inherit' });
+    });
+    const [status] = (await once(child, 'exit')) as [number];
+    elsewhere.close();
+    assert.equal(status, 0);
+    assert.equal(running!.events.drain(SILENT, 100), 0);
+    assert.deepEqual([...running!.own], []);
+  });
+
   test('events that find the ring full are counted, and those before them are kept', () => {
     const frames = new FrameSocket('farup');
     try {

@@ -100,9 +100,15 @@ export function tcpFrame(segment: Segment, fields: IpFields = {}): Buffer {
 }
 
 /** An ICMP error from a router about a packet that `segment` describes. */
-export function errorFrame(router: string, type: number, code: number, segment: Segment): Buffer {
+export function errorFrame(
+  router: string,
+  type: number,
+  code: number,
+  segment: Segment,
+  fields: IpFields = {},
+): Buffer {
   const six = isIPv6(segment.from);
-  const inner = tcpFrame(segment).subarray(14);
+  const inner = tcpFrame(segment, fields).subarray(14);
   const head = Buffer.from([type, code, 0, 0, 0, 0, 4, 0]);
   const content = Buffer.concat([head, inner]);
   const protocol = six ? 58 : 1;

@@ -9,6 +9,7 @@
  */
 import { createHash } from 'node:crypto';
 import { connect, createServer, type Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { dieWithParent } from './namespace.ts';
 
 /** What a client shall do. */
@@ -20,7 +21,7 @@ export interface Job {
   readonly localPort?: number;
   /** Bytes of get and put, messages of echo. */
   readonly amount: number;
-  /** Between two messages of echo. */
+  /** Between two messages of echo, two chunks of put. */
   readonly everyMs?: number;
   /** Longest time for the whole job. */
   readonly timeoutMs?: number;
@@ -63,9 +64,10 @@ function drained(socket: Socket): Promise<void> {
   });
 }
 
-async function sendPattern(socket: Socket, bytes: number): Promise<void> {
+async function sendPattern(socket: Socket, bytes: number, everyMs = 0): Promise<void> {
   for (const chunk of pattern(bytes)) {
     if (socket.destroyed) return;
+    if (everyMs > 0) await sleep(everyMs);
     if (!socket.write(chunk)) await drained(socket);
   }
 }
@@ -124,7 +126,7 @@ function work(job: Job, done: (result: Omit<Result, 'id'>) => void): void {
       else text += data;
     });
     socket.write(`${job.kind} ${job.amount}\n`);
-    if (job.kind === 'put') void sendPattern(socket, job.amount);
+    if (job.kind === 'put') void sendPattern(socket, job.amount, job.everyMs);
     return;
   }
   let sent = 0;

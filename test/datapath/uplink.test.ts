@@ -279,6 +279,11 @@ for (const { family, client, vip, router, other, unreachable } of FAMILIES) {
         bench.run('hf_uplink', errorFrame(router, unreachable[0], unreachable[1], mine)).verdict,
         'socket',
       );
+      if (family === 4) {
+        // Of a later fragment there are no ports to read.
+        const later = errorFrame(router, 3, 4, about, { fragment: 0x0010 });
+        expect(bench.run('hf_uplink', later), 'other', NEXT);
+      }
       const echo = errorFrame(router, family === 4 ? 8 : 128, 0, about);
       expect(bench.run('hf_uplink', echo), 'other', NEXT);
       bench.tickets.forget(flowKey(from, VIP));
