@@ -124,7 +124,7 @@ async function runScenario(scenario: Scenario, plan: ScenarioPlan): Promise<Scen
       plan.progress.step(`${scenario.name}, round ${round + 1} of ${rounds}`);
       for (const contender of orderOfRound(takePart, round)) {
         const running = standing.get(contender) ?? (await stage.start(contender));
-        samples.get(contender)?.push(await scenario.measure(stage, running));
+        samples.get(contender)?.push(await measured(scenario, stage, running));
         if (scenario.fresh) await stage.stop(running);
         plan.progress.done();
       }
@@ -136,6 +136,22 @@ async function runScenario(scenario: Scenario, plan: ScenarioPlan): Promise<Scen
   const { name, about, unit, bases, targets } = scenario;
   const contenders = takePart.map((c) => ({ name: c.name, samples: samples.get(c) ?? [] }));
   return summarize({ name, about, unit, bases, targets, contenders, absent });
+}
+
+/** @throws BenchError that says who failed in what. */
+async function measured(
+  scenario: Scenario,
+  stage: Stage,
+  running: RunningContender,
+): Promise<Sample> {
+  try {
+    return await scenario.measure(stage, running);
+  } catch (error) {
+    const cause = running.process.ended ? running.process.failure() : error;
+    if (!(cause instanceof BenchError)) throw cause;
+    const text = `${running.contender.name} in ${scenario.name}: ${cause.message}`;
+    throw new BenchError(text, 'ERR_BENCH_LOAD', cause);
+  }
 }
 
 async function warmUpAll(

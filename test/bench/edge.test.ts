@@ -98,6 +98,6 @@ describe('edge benchmark', { skip }, () => {
 
 test('idle tunnels stay within the limit of open files, two sockets each', () => {
   assert.equal(idleTunnelsMax(10_000, 1_048_576), 10_000);
-  assert.equal(idleTunnelsMax(10_000, 20_000), 9_800);
+  assert.equal(idleTunnelsMax(10_000, 20_000), 9_500);
   assert.equal(idleTunnelsMax(10_000, 10), 1);
 });

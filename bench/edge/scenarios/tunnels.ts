@@ -12,7 +12,7 @@ const MESSAGE_TUNNELS = 200;
 /** Opened before memory is first read, so that what is made once is not counted. */
 const FIRST_TUNNELS_SHARE = 0.05;
 /** Two sockets for each tunnel, and some for everything else. */
-const OTHER_FILES = 400;
+const OTHER_FILES = 1_000;
 const SETTLE_STEP_MS = 250;
 const SETTLE_STEPS_MAX = 24;
 const SETTLE_BYTES = 131_072;
