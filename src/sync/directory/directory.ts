@@ -223,7 +223,8 @@ export class Directory implements MeshComponent {
         break;
       case 'boot':
       case 'run':
-        this.#publisher.forgotten(peer);
+        // Not blank for certain: what waited for the key exchange may reach the new life.
+        this.#publisher.setBlank(peer, false);
         this.#keeper.restarted(peer);
         this.#keeper.alive(peer, member.boot);
         this.#open(nowMs, peer);
@@ -244,7 +245,7 @@ export class Directory implements MeshComponent {
       case 'forgotten':
         this.#finder.forget(peer, member.id);
         this.#keeper.forget(peer);
-        this.#publisher.forgotten(peer);
+        this.#publisher.setBlank(peer, false);
         this.#close(peer);
         break;
       case 'suspect':

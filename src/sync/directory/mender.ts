@@ -154,7 +154,11 @@ export class Mender {
     const stream = this.#publisher.streamTo(from);
     if (state === undefined || stream?.id !== reply.stream || !this.#ready) return true;
     if (reply.status === 'equal') {
-      if (state.told?.sequence === reply.sequence) state.equal = state.told;
+      const { told } = state;
+      if (told?.sequence !== reply.sequence) return true;
+      state.equal = told;
+      const isBlank = told.summary === EMPTY_SUMMARY && stream.lastSent === told.sequence;
+      if (isBlank && stream.flushed) this.#publisher.setBlank(from, true);
     } else if (reply.status === 'full') state.notBeforeMs = nowMs + this.#settings.quietDigestMs;
     else if (reply.status === 'differs') this.#repairer.want(nowMs, from, reply.group, reply.cells);
     return true;
@@ -210,9 +214,7 @@ export class Mender {
     const sequence = stream.lastSent;
     const summary = summaryOf(counts, hashes);
     const told = { atMs: nowMs, sequence, table: version, summary };
-    // A home that was never told anything has nothing. An earlier run of ours may have told it.
-    const isBlank = summary === EMPTY_SUMMARY && !this.#publisher.hasTold(peer);
-    if (isBlank && !this.#settings.restoring) {
+    if (summary === EMPTY_SUMMARY && this.#publisher.isBlank(peer)) {
       state.equal = told;
       return;
     }

@@ -24,7 +24,7 @@ export class Publisher {
   readonly #pace: Pace;
   readonly #streams: (OutStream | undefined)[] = [];
   readonly #active = new Set<PeerIndex>();
-  readonly #told = new Set<PeerIndex>();
+  readonly #blank = new Set<PeerIndex>();
   readonly #key = new Uint32Array(KEY_WORDS);
   #out: Outbox | undefined;
   #lastStream = 0;
@@ -59,14 +59,14 @@ export class Publisher {
     return this.#newest;
   }
 
-  /** Something was sent to the peer in its present life, or may have been. */
-  hasTold(peer: PeerIndex): boolean {
-    return this.#told.has(peer);
+  /** The peer said that it keeps nothing of ours, and was told nothing since. */
+  isBlank(peer: PeerIndex): boolean {
+    return this.#blank.has(peer);
   }
 
-  /** The peer's memory is gone, and with it everything that was sent. */
-  forgotten(peer: PeerIndex): void {
-    this.#told.delete(peer);
+  setBlank(peer: PeerIndex, blank: boolean): void {
+    if (blank) this.#blank.add(peer);
+    else this.#blank.delete(peer);
   }
 
   /** True once after records were given to streams. */
@@ -229,7 +229,7 @@ export class Publisher {
     if (stream === undefined) return;
     stream.add(nowMs, ended, bucket, key, generation);
     this.#touched = true;
-    this.#told.add(peer);
+    this.#blank.delete(peer);
     this.#active.add(peer);
     const dueMs = nowMs + this.#limits.flushMs;
     if (dueMs < this.#dueMs) this.#dueMs = dueMs;
