@@ -41,6 +41,8 @@ export class BenchProcess {
     this.child = spawn(program, args, {
       stdio: ['ignore', stdout, 'pipe', ...(options.ipc ? (['ipc'] as const) : [])],
       env: { PATH: process.env.PATH ?? '', LC_ALL: 'C' },
+      // Ctrl-C in a terminal reaches a whole process group: these are stopped by us, in order.
+      detached: true,
     });
     if (typeof stdout === 'number') closeSync(stdout);
     this.child.stderr?.setEncoding('utf8').on('data', (text: string) => {
