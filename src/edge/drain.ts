@@ -2,6 +2,7 @@
 import type { Config } from '../config/schema.ts';
 import type { ClientConnection } from './connection.ts';
 import type { Forwarding } from './forward.ts';
+import type { InFlight } from './in-flight.ts';
 import type { Tunnel } from './tunnel.ts';
 
 /** A connection that asked nothing by then is closed: it may never ask. */
@@ -9,7 +10,7 @@ const SILENT_MS = 1_000;
 
 export interface Draining {
   readonly gateway: {
-    readonly active: ReadonlySet<Forwarding>;
+    readonly active: InFlight<Forwarding>;
     readonly tunnels: ReadonlySet<Tunnel>;
   };
   readonly connections: ReadonlySet<ClientConnection>;

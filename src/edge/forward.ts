@@ -22,6 +22,8 @@ function flushHeadUnlessWritten(forwarding: Forwarding): void {
 const SINGLE_WRITE_BYTES = 16_384;
 
 export class Forwarding implements OriginHandler, ExchangeSink, Waiter {
+  /** In the list of those at work. */
+  place = -1;
   readonly exchange: Exchange;
   readonly route: Route;
   readonly #gateway: Gateway;

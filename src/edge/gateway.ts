@@ -12,6 +12,7 @@ import {
   upgradeFramingFault,
 } from './framing.ts';
 import { fieldValue, originRequestHeaders } from './headers.ts';
+import { InFlight } from './in-flight.ts';
 import type { OriginState } from './origin-pool.ts';
 import { mergedSlashes, normalizedPath } from './path.ts';
 import { redirectLocation } from './redirect.ts';
@@ -36,7 +37,7 @@ export class Gateway {
   /** The pseudonym of this hop (RFC 9110, 7.6.3). */
   readonly via: string;
   readonly log: Logger;
-  readonly active = new Set<Forwarding>();
+  readonly active = new InFlight<Forwarding>();
   readonly tunnels = new Set<Tunnel>();
   /** Counts of requests that no route answered for. */
   readonly unrouted = new RouteCounts();
