@@ -201,6 +201,8 @@ export class World {
   ownsFlow: (node: Node, key: Uint32Array) => boolean = () => false;
   /** Loses what it says true to, besides the weather. */
   lose: (from: Node, to: Node, channel: number, body: Uint8Array) => boolean = () => false;
+  /** Added to the time that stream messages take, as when a connection must be made first. */
+  streamDelayMs = 0;
   /** `stream` is refused while set. */
   streamsRefused = false;
   readonly #options: WorldOptions;
@@ -324,7 +326,7 @@ export class World {
         if (this.streamsRefused) return false;
         const pair = `${from.id}>${target.id}`;
         const earliest = this.#streamAtMs.get(pair) ?? 0;
-        const atMs = Math.max(earliest, this.nowMs + this.weather.delayMs * 2);
+        const atMs = Math.max(earliest, this.nowMs + this.weather.delayMs * 2 + this.streamDelayMs);
         this.#streamAtMs.set(pair, atMs);
         const copy = body.slice();
         this.#deliver(atMs, from, target, (peer) => ({

@@ -263,6 +263,24 @@ test('a lone frame that is lost comes again one flush later', () => {
   assert.equal(world.fault(), undefined);
 });
 
+test('a snapshot that arrives late does not bring ended flows back for long', () => {
+  const world = settled({ seed: 19, nodes: 3 });
+  const [owner, home] = world.nodes;
+  for (let n = 0; n < 100; n++) owner!.accept(n);
+  world.run(3_000);
+  world.streamDelayMs = 4_000;
+  world.kill(home!);
+  world.restart(home!, false);
+  while (owner!.directory.counters.snapshotsSent === 0) world.run(100);
+  for (const n of [...owner!.flows.keys()]) owner!.close(n);
+  world.run(3_000);
+  assert.equal(home!.kept(owner!).length, 0);
+  world.run(1_500);
+  assert.notEqual(home!.kept(owner!).length, 0, 'the late snapshot came');
+  world.streamDelayMs = 0;
+  assert.ok(world.settle(6_500) !== undefined, `${world.fault()}`);
+});
+
 test('a bucket too full for one message is repaired in several', () => {
   const world = settled({ seed: 17, nodes: 2 });
   const [owner, home] = world.nodes;

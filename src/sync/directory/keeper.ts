@@ -259,6 +259,8 @@ export class Keeper {
     // With another table the owner may think that others keep what is missing here.
     const whole = !head.partial && head.table === this.#homes.hash;
     this.#unmark(tenure, head, whole, latest);
+    // It may have brought back what later frames had ended.
+    if (!latest) this.requestCheck(from);
   }
 
   postpone(lateMs: number): void {

@@ -118,14 +118,13 @@ export class Mender {
     this.#repairer.forget(peer);
   }
 
-  /** The home asks for a digest soon. */
+  /** The home is not sure any more: a digest within `digestMs`, whatever it said before. */
   check(nowMs: number, peer: PeerIndex): void {
     const state = this.#states[peer];
     if (state === undefined) return;
     state.equal = undefined;
-    state.notBeforeMs = nowMs;
-    state.lookedAtMs = Number.NEGATIVE_INFINITY;
-    this.#nextDueMs = Math.min(this.#nextDueMs, nowMs);
+    this.#publisher.setBlank(peer, false);
+    this.#nextDueMs = Math.min(this.#nextDueMs, Math.max(nowMs, state.notBeforeMs));
   }
 
   nextWakeupMs(): number {
