@@ -5,9 +5,7 @@
  * Each check is one GET on a connection of its own, so it also finds an origin that no longer
  * accepts. The certificate of a TLS origin is verified. The body is read and dropped.
  */
-import http from 'node:http';
-import https from 'node:https';
-import { isIP } from 'node:net';
+import { Client } from 'undici';
 import type { Origin } from '../config/origin.ts';
 import type { HealthConfig } from '../config/schema.ts';
 import { HealthState } from './health.ts';
@@ -164,65 +162,62 @@ class Check {
  * returned function was called, which ends the check at once.
  */
 function probe(target: HealthTarget, done: (fault: string | undefined) => void): () => void {
-  const { origin, health } = target;
-  let request: http.ClientRequest | undefined;
+  const { timeoutMs } = target.health;
+  const controller = new AbortController();
   let isOver = false;
+  const end = () => {
+    isOver = true;
+    clearTimeout(timer);
+    controller.abort();
+  };
   const finish = (fault: string | undefined) => {
     if (isOver) return;
     end();
     done(fault);
   };
-  const end = () => {
-    isOver = true;
-    clearTimeout(timer);
-    request?.destroy();
-  };
   const timer = setTimeout(
-    () => finish(`no complete answer within ${health.timeoutMs} ms (timeoutMs)`),
-    health.timeoutMs,
+    () => finish(`no complete answer within ${timeoutMs} ms (timeoutMs)`),
+    timeoutMs,
   );
   timer.unref();
+  void askOnce(target, controller.signal).then(finish);
+  return end;
+}
+
+/** Resolves to what is wrong, or to `undefined`. Never rejects; limits of time are the signal's. */
+async function askOnce(
+  { origin, health }: HealthTarget,
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  if (/[^\x21-\xff]/.test(health.path)) return 'health.path has unescaped characters';
+  const client = new Client(origin.url, {
+    maxHeaderSize: HEAD_BYTES_MAX,
+    headersTimeout: 0,
+    bodyTimeout: 0,
+    connect: { timeout: health.timeoutMs },
+  });
   try {
-    request = (origin.tls ? https : http).request({
-      host: origin.host,
-      port: origin.port,
-      path: health.path,
+    const { statusCode, body } = await client.request({
       method: 'GET',
-      agent: false,
-      maxHeaderSize: HEAD_BYTES_MAX,
+      path: health.path,
       headers: {
         'user-agent': 'holdfast-health',
-        connection: 'close',
         ...(health.host === undefined ? {} : { host: health.host }),
       },
-      ...(origin.tls && isIP(origin.host) === 0 ? { servername: origin.host } : {}),
+      reset: true,
+      signal,
     });
-  } catch (error) {
-    // A path with characters that no request can carry.
-    setImmediate(finish, textOf(error));
-    return end;
-  }
-  request.on('error', (error) => finish(textOf(error)));
-  request.on('response', (response) => {
-    const status = response.statusCode ?? 0;
-    const fault = isAccepted(status, health.status) ? undefined : `status ${status}`;
     let bytes = 0;
-    response.on('data', (chunk: Buffer) => {
-      bytes += chunk.length;
-      if (bytes >= BODY_BYTES_MAX) finish(fault);
-    });
-    response.on('end', () => finish(fault));
-    response.on('error', (error) => finish(textOf(error)));
-    response.on('close', () => finish('connection closed within the answer'));
-  });
-  // A 101 or a CONNECT answer takes the socket away from the response.
-  request.on('upgrade', (_response, socket) => {
-    socket.destroy();
-    finish('status 101');
-  });
-  request.on('close', () => finish('connection closed without an answer'));
-  request.end();
-  return end;
+    for await (const chunk of body) {
+      bytes += (chunk as Buffer).length;
+      if (bytes >= BODY_BYTES_MAX) break;
+    }
+    return isAccepted(statusCode, health.status) ? undefined : `status ${statusCode}`;
+  } catch (error) {
+    return textOf(error);
+  } finally {
+    client.destroy().catch(() => undefined);
+  }
 }
 
 function isAccepted(status: number, accepted: readonly number[]): boolean {
