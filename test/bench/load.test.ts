@@ -22,23 +22,30 @@ describe('messages of the tunnel load', () => {
     assert.equal(echoed?.answer.length, ORIGIN_FRAME_BYTES);
     assert.equal(echoed.answer.toString('hex', 0, 10), '8240' + '01020304' + '00000007');
     assert.equal(echoed.rest.length, 0);
-    assert.ok(isEcho(echoed.answer, 0x01020304, 7));
+    assert.ok(isEcho(echoed.answer, frame));
   });
 
   test('an echo of another message, of another tunnel or of another length is none', () => {
-    const answer = echoFrames(clientFrame(7))!.answer;
-    assert.ok(isEcho(answer, 0, 7));
-    assert.ok(!isEcho(answer, 1, 7));
-    assert.ok(!isEcho(answer, 0, 8));
-    assert.ok(!isEcho(Buffer.concat([answer, answer]), 0, 7));
-    assert.ok(!isEcho(answer.subarray(1), 0, 7));
+    const frame = clientFrame(7);
+    const answer = echoFrames(frame)!.answer;
+    assert.ok(isEcho(answer, frame));
+    assert.ok(!isEcho(answer, clientFrame(8)));
+    assert.ok(!isEcho(Buffer.concat([answer, answer]), frame));
+    assert.ok(!isEcho(answer.subarray(1), frame));
+    for (let i = 0; i < answer.length; i += 1) {
+      const changed = Buffer.from(answer);
+      changed[i] = changed[i]! ^ 0x40;
+      assert.ok(!isEcho(changed, frame), `byte ${i}`);
+    }
+    numberFrame(frame, 1);
+    assert.ok(!isEcho(answer, frame));
   });
 
   test('frames that arrive together are all answered, and part of one is kept', () => {
     const bytes = Buffer.concat([clientFrame(1), clientFrame(2), clientFrame(3)]).subarray(0, -1);
     const echoed = echoFrames(bytes)!;
     assert.equal(echoed.answer.length, 2 * ORIGIN_FRAME_BYTES);
-    assert.ok(isEcho(echoed.answer.subarray(ORIGIN_FRAME_BYTES), 0, 2));
+    assert.ok(isEcho(echoed.answer.subarray(ORIGIN_FRAME_BYTES), clientFrame(2)));
     assert.equal(echoed.rest.length, CLIENT_FRAME_BYTES - 1);
   });
 

@@ -37,7 +37,6 @@ const tunnels = new Set<Tunnel>();
 
 class Tunnel {
   readonly opened: Promise<boolean>;
-  readonly #number: number;
   readonly #socket: Socket;
   readonly #frame: Buffer;
   #resolve: (open: boolean) => void;
@@ -47,7 +46,6 @@ class Tunnel {
   #partial = Buffer.alloc(0);
 
   constructor(number: number) {
-    this.#number = number;
     this.#frame = clientFrame(number);
     const { promise, resolve } = Promise.withResolvers<boolean>();
     this.opened = promise;
@@ -106,7 +104,7 @@ class Tunnel {
       this.#partial = Buffer.from(bytes);
       return;
     }
-    this.#echoed(isEcho(bytes, this.#sent, this.#number));
+    this.#echoed(isEcho(bytes, this.#frame));
   }
 
   #echoed(right: boolean): void {

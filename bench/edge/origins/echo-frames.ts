@@ -26,14 +26,13 @@ export function numberFrame(frame: Buffer, number: number): void {
   frame.writeUInt32BE(number >>> 0, 6);
 }
 
-/** True when `frame` is the origin's answer to message `number` of `connection`. */
-export function isEcho(frame: Buffer, number: number, connection: number): boolean {
+/** True when `answer` is the echo of a client's frame, byte by byte. */
+export function isEcho(answer: Buffer, frame: Buffer): boolean {
   return (
-    frame.length === ORIGIN_FRAME_BYTES &&
-    frame[0] === 0x82 &&
-    frame[1] === MESSAGE_BYTES &&
-    frame.readUInt32BE(2) === number >>> 0 &&
-    frame.readUInt32BE(6) === connection
+    answer.length === ORIGIN_FRAME_BYTES &&
+    answer[0] === 0x82 &&
+    answer[1] === MESSAGE_BYTES &&
+    answer.compare(frame, 6, CLIENT_FRAME_BYTES, 2, ORIGIN_FRAME_BYTES) === 0
   );
 }
 
