@@ -27,6 +27,20 @@ export interface AdminSource {
   reload(): Promise<AdminAnswer>;
 }
 
+/** A further question that a node answers, by path. */
+export interface AdminRoute {
+  readonly method: 'GET' | 'POST';
+  answer(request: AdminRequest): Promise<AdminAnswer>;
+}
+
+export interface AdminRequest {
+  readonly query: URLSearchParams;
+  /** At most 1 KiB; empty without one. */
+  readonly body: string;
+}
+
+export type AdminRoutes = Readonly<Record<string, AdminRoute>>;
+
 type Handler = keyof AdminSource;
 
 const routes = new Map<string, { method: 'GET' | 'POST'; handler: Handler }>([
@@ -39,12 +53,13 @@ const routes = new Map<string, { method: 'GET' | 'POST'; handler: Handler }>([
 
 export class AdminServer {
   readonly #listener: Listener;
-  readonly #source: AdminSource;
+  readonly #routes: AdminRoutes;
   readonly #server: Server;
 
-  constructor(listener: Listener, source: AdminSource) {
+  /** @param further Routes beside those of every node. */
+  constructor(listener: Listener, source: AdminSource, further: AdminRoutes = {}) {
     this.#listener = listener;
-    this.#source = source;
+    this.#routes = { ...standardRoutes(source), ...further };
     this.#server = createServer(
       {
         maxHeaderSize: HEAD_BYTES_MAX,
@@ -105,32 +120,43 @@ export class AdminServer {
     const { host, origin } = request.headers;
     const refusal = refusalOf({ method, host, origin }, this.#listener.host);
     if (refusal !== undefined) return { status: 403, body: { error: refusal } };
-    const path = (request.url ?? '').split('?', 1)[0] ?? '';
-    const route = routes.get(path);
+    const [path = '', query = ''] = (request.url ?? '').split('?', 2);
+    const route = Object.hasOwn(this.#routes, path) ? this.#routes[path] : undefined;
     if (route === undefined) {
-      const known = [...routes].map(([each, { method }]) => `${method} ${each}`);
+      const known = Object.entries(this.#routes).map(([each, { method }]) => `${method} ${each}`);
       return { status: 404, body: { error: `no ${path} here; there is ${known.join(', ')}` } };
     }
     if (method !== route.method && !(method === 'HEAD' && route.method === 'GET')) {
       return { status: 405, body: { error: `${path} takes ${route.method}` } };
     }
-    if (!(await bodyIsSmall(request))) {
+    const body = await smallBody(request);
+    if (body === undefined) {
       return { status: 413, body: { error: `the body is larger than ${BODY_BYTES_MAX} bytes` } };
     }
-    return this.#source[route.handler]();
+    return route.answer({ query: new URLSearchParams(query), body });
   }
 }
 
-/** Bodies mean nothing here; a small one is read and ignored. */
-function bodyIsSmall(request: IncomingMessage): Promise<boolean> {
+function standardRoutes(source: AdminSource): AdminRoutes {
+  const entries = [...routes].map(([path, { method, handler }]): [string, AdminRoute] => [
+    path,
+    { method, answer: () => source[handler]() },
+  ]);
+  return Object.fromEntries(entries);
+}
+
+/** `undefined` when it is too large. */
+function smallBody(request: IncomingMessage): Promise<string | undefined> {
+  const chunks: Buffer[] = [];
   let bytes = 0;
   return new Promise((resolve) => {
     request.on('data', (chunk: Buffer) => {
       bytes += chunk.length;
-      if (bytes > BODY_BYTES_MAX) resolve(false);
+      if (bytes > BODY_BYTES_MAX) resolve(undefined);
+      else chunks.push(chunk);
     });
-    request.on('end', () => resolve(true));
-    request.on('close', () => resolve(false));
+    request.on('end', () => resolve(Buffer.concat(chunks).toString()));
+    request.on('close', () => resolve(undefined));
   });
 }
 

@@ -1,8 +1,10 @@
 /** The command line. */
 import { Command } from 'commander';
 import { version } from '../node.ts';
+import { registerAgent } from './agent.ts';
 import { registerBench } from './bench.ts';
 import { registerDemo } from './demo.ts';
+import { registerDoctor } from './doctor.ts';
 import { reportFailure } from './exit.ts';
 import { registerLab } from './lab.ts';
 import { registerReload } from './reload.ts';
@@ -26,9 +28,11 @@ Example:
   );
 
 registerRun(program);
+registerAgent(program);
 registerValidate(program);
 registerReload(program);
 registerStatus(program);
+registerDoctor(program);
 registerSchema(program);
 registerLab(program);
 registerDemo(program);

@@ -2,7 +2,7 @@
  * What the schema cannot see: values that are right alone and wrong together. A core without IO.
  */
 import ipaddr from 'ipaddr.js';
-import { formatHostPort } from './address.ts';
+import { formatHostPort, parseHostPort } from './address.ts';
 import { formatListener, type Listener } from './listener.ts';
 import type { ConfigPath } from './problem.ts';
 import type { Config, RouteConfig, SiteConfig } from './schema.ts';
@@ -17,14 +17,53 @@ export interface CheckFinding {
 /** A further check that belongs to another room, such as the router's own of its patterns. */
 export type ConfigCheck = (config: Config) => readonly CheckFinding[];
 
+/** What a configuration is read for: serving (`run`), or healing another server's sessions. */
+export type Purpose = 'edge' | 'agent';
+
 /** Everything wrong or doubtful about a configuration that the schema has accepted. */
-export function checkConfig(config: Config): CheckFinding[] {
+export function checkConfig(config: Config, purpose: Purpose = 'edge'): CheckFinding[] {
+  if (purpose === 'agent') return [...checkHealing(config, purpose), ...checkAdmin(config)];
   return [
     ...checkListeners(config),
     ...checkAdmin(config),
     ...checkDrain(config),
     ...checkSites(config),
+    ...checkHealing(config, purpose),
   ];
+}
+
+/** The mesh and the datapath need each other, and an address that clients call. */
+function checkHealing({ mesh, datapath, vips }: Config, purpose: Purpose): CheckFinding[] {
+  if (mesh === undefined && datapath === undefined) {
+    if (purpose === 'edge') return [];
+    return [error([], 'nothing to heal with: add "mesh", "datapath" and "vips"')];
+  }
+  if (mesh === undefined) {
+    return [error(['datapath'], 'needs "mesh": without other nodes there is nowhere to relay to')];
+  }
+  if (datapath === undefined) {
+    return [error(['mesh'], 'needs "datapath": the nodes of a mesh relay for each other')];
+  }
+  const findings: CheckFinding[] = [];
+  if (canonical(parseHostPort(mesh.listen).host) !== canonical(datapath.underlay)) {
+    findings.push(
+      error(
+        ['mesh', 'listen'],
+        `must be on the underlay address ${datapath.underlay}: other nodes send packets where the mesh says the node is`,
+      ),
+    );
+  }
+  if (vips.length === 0) {
+    findings.push(error(['datapath'], 'needs "vips": the addresses whose sessions are healed'));
+  }
+  for (const [i, vip] of vips.entries()) {
+    if (!ipaddr.isValid(vip.host) || ['', '::', '0.0.0.0'].includes(vip.host)) {
+      findings.push(
+        error(['vips', i], 'must name one address, so that its sessions can be healed'),
+      );
+    }
+  }
+  return findings;
 }
 
 function error(path: ConfigPath, message: string): CheckFinding {

@@ -2,7 +2,7 @@
 import { availableParallelism, hostname } from 'node:os';
 import { resolve } from 'node:path';
 import { checkCertificate } from './certificate.ts';
-import { type CheckFinding, type ConfigCheck, checkConfig } from './checks.ts';
+import { type CheckFinding, type ConfigCheck, checkConfig, type Purpose } from './checks.ts';
 import { findingsOf, issueText } from './issue.ts';
 import {
   byPlace,
@@ -28,6 +28,8 @@ export interface CompletionOptions {
   readonly nowMs: number;
   /** Checks of other rooms. */
   readonly check?: ConfigCheck | undefined;
+  /** Default `edge`. */
+  readonly purpose?: Purpose | undefined;
   /** Values that no problem may show. */
   readonly secrets?: readonly string[];
 }
@@ -59,7 +61,7 @@ export function completeConfig(
   }
   const findings: CheckFinding[] = [];
   const config = withCertificates(withDefaults(parsed.data, options.baseDir), options, findings);
-  findings.push(...checkConfig(config), ...(options.check?.(config) ?? []));
+  findings.push(...checkConfig(config, options.purpose), ...(options.check?.(config) ?? []));
   const said = (warning: boolean) =>
     findings
       .filter((finding) => finding.warning === warning)

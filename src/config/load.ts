@@ -2,7 +2,7 @@
 import { dirname, resolve } from 'node:path';
 import { AddressError } from './address.ts';
 import { FileError, readBoundedFile } from './bounded-file.ts';
-import type { ConfigCheck } from './checks.ts';
+import type { ConfigCheck, Purpose } from './checks.ts';
 import { completeConfig, type Origination } from './completion.ts';
 import { InterpolationError, type Surroundings } from './interpolation.ts';
 import { type Listener, parseListener } from './listener.ts';
@@ -28,6 +28,8 @@ export interface LoadOptions {
   readonly overrides?: readonly Override[];
   /** Checks of other rooms, such as the router's of its patterns. */
   readonly check?: ConfigCheck;
+  /** What it is read for. Default `edge`. An agent needs no sites and no certificates. */
+  readonly purpose?: Purpose;
   /** Wall clock for the expiry of certificates. Default: now. */
   readonly nowMs?: number;
 }
@@ -70,9 +72,15 @@ export function parseConfig(
   if (reading.problems.length > 0) throw new ConfigError(reading.problems);
   const overrides = new Map((options.overrides ?? []).map((each) => [String(each.key), each]));
   const completed = completeConfig(
-    overlaid(reading.value, overrides),
+    overlaid(withSites(reading.value, options.purpose), overrides),
     origination(source, overrides),
-    { baseDir, nowMs: options.nowMs ?? Date.now(), check: options.check, secrets: reading.secrets },
+    {
+      baseDir,
+      nowMs: options.nowMs ?? Date.now(),
+      check: options.check,
+      purpose: options.purpose,
+      secrets: reading.secrets,
+    },
   );
   return {
     config: completed.config,
@@ -103,6 +111,12 @@ export function adminAddressOf(
     if (!(error instanceof FileError || error instanceof AddressError)) throw error;
     throw problem(error.message);
   }
+}
+
+/** A file for an agent alone has nothing to say about HTTP. */
+function withSites(value: unknown, purpose: Purpose | undefined): unknown {
+  if (purpose !== 'agent' || typeof value !== 'object' || value === null) return value;
+  return { sites: {}, ...value };
 }
 
 function overlaid(value: unknown, overrides: ReadonlyMap<string, Override>): unknown {

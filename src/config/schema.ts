@@ -3,9 +3,11 @@
  * the reference page are all made from it. The parsed form ({@link Config}) is complete: every
  * default is filled in, so no other room needs to know one.
  */
+import { isIP } from 'node:net';
 import { z } from 'zod';
-import { AddressError } from './address.ts';
+import { AddressError, formatHostPort, parseHostPort } from './address.ts';
 import { parseCidr } from './cidr.ts';
+import { parseClusterKey } from './cluster-key.ts';
 import { type Listener, parseListener } from './listener.ts';
 import { type Origin, parseOrigin } from './origin.ts';
 
@@ -298,6 +300,95 @@ const admin = z
   )
   .describe('Address of metrics, health and status; `off` for none.');
 
+/** `192.0.2.1:7946`, `[2001:db8::1]:7946`: no names, because nothing may wait for a look-up. */
+const socketAddress = parsed((text) => {
+  const { host, port } = parseHostPort(text);
+  if (isIP(host) === 0 || port === 0) {
+    throw new AddressError(`"${text}" is not an IP address with a port: write ADDRESS:7946`);
+  }
+  return formatHostPort({ host, port });
+});
+
+const ipAddress = parsed((text) => {
+  if (isIP(text) === 0 || text.includes('%')) {
+    throw new AddressError(`"${text}" is not an IP address`);
+  }
+  return text;
+});
+
+const mesh = z
+  .strictObject({
+    listen: socketAddress.describe(
+      'Address and port of this node in the mesh, UDP and TCP. The address is that of `datapath.underlay`.',
+    ),
+    join: oneOrMore(socketAddress)
+      .optional()
+      .describe(
+        'Addresses of some other nodes. A node that can reach one of them finds all; its own is ignored.',
+      ),
+    keys: oneOrMore(parsed(parseClusterKey)).describe(
+      'Secrets of the cluster, as `holdfast keys generate` prints them: the first is used, all are accepted.',
+    ),
+    label: z
+      .string()
+      .regex(/^[A-Za-z0-9._-]{1,64}$/)
+      .default('holdfast')
+      .describe('Name of the cluster: nodes of another label are not even tried.'),
+  })
+  .describe('The nodes of all PoPs, and what they know together.');
+
+const datapath = z
+  .strictObject({
+    uplink: oneOrMore(z.string().regex(/^[^\s/]{1,15}$/)).describe(
+      'Devices by which clients’ packets come in.',
+    ),
+    underlay: ipAddress.describe(
+      'Address of this node by which the other nodes send it packets of its clients. The same family on all nodes.',
+    ),
+    secret: z
+      .string()
+      .min(8)
+      .max(1_024)
+      .optional()
+      .describe(
+        'A text that all nodes know and nobody else: without it, clients could choose ports that burden one node. Default: the label of the mesh.',
+      ),
+    tunnelDevice: z
+      .string()
+      .regex(/^[A-Za-z0-9._-]{1,15}$/)
+      .default('holdfast0')
+      .describe('Name of the tunnel device that is made.'),
+    tunnelPort: z
+      .int()
+      .min(1)
+      .max(65_535)
+      .default(4_789)
+      .describe('UDP port of the tunnel (VXLAN), the same on all nodes.'),
+    pinDirectory: z
+      .string()
+      .startsWith('/')
+      .default('/run/holdfast/bpf')
+      .describe('Where the kernel’s state is kept across restarts of the agent.'),
+    graceMs: ms(0, 60_000)
+      .default(500)
+      .describe('A flow that nobody knows is searched for this long before it is reset.'),
+    ticketsMax: z
+      .int()
+      .min(1_024)
+      .max(2 ** 26)
+      .default(524_288)
+      .describe(
+        'Most flows of other nodes known to the kernel, 121 bytes each, allocated at the start.',
+      ),
+    ownFlowsMax: z
+      .int()
+      .min(1_024)
+      .max(2 ** 26)
+      .default(262_144)
+      .describe('Most flows of this node that can be healed, 113 bytes each, like those.'),
+  })
+  .describe('Healing in the kernel. Needs `mesh` and `vips`.');
+
 /** @see docs/reference/config.md, which is printed from this schema. */
 export const configSchema = z.strictObject({
   node: z
@@ -372,6 +463,8 @@ export const configSchema = z.strictObject({
     .default('info')
     .describe('Least severity that is logged to stderr, as JSON lines.'),
   admin: admin.prefault(DEFAULT_ADMIN),
+  mesh: mesh.optional(),
+  datapath: datapath.optional(),
   sites: z
     .record(z.string().min(1), site)
     .describe('Keys are host names: `app.example.com`, `*.example.com`, or `*` for any.'),
@@ -381,6 +474,8 @@ export const configSchema = z.strictObject({
 export type ConfigInput = z.input<typeof configSchema>;
 /** A complete configuration: everything optional has its default. */
 export type Config = z.output<typeof configSchema>;
+export type MeshConfig = z.output<typeof mesh>;
+export type DatapathConfig = z.output<typeof datapath>;
 export type SiteConfig = Config['sites'][string];
 export type RouteConfig = SiteConfig['routes'][string];
 export type HealthConfig = z.output<typeof health>;

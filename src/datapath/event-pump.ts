@@ -13,7 +13,7 @@ export interface EventPumpOptions {
 }
 
 export class EventPump {
-  readonly #ring: EventRing;
+  readonly #ring: Pick<EventRing, 'drain'>;
   readonly #reader: EventReader;
   readonly #busyMs: number;
   readonly #idleMs: number;
@@ -23,7 +23,7 @@ export class EventPump {
   #timer: NodeJS.Timeout | undefined;
   #running = false;
 
-  constructor(ring: EventRing, reader: EventReader, options: EventPumpOptions = {}) {
+  constructor(ring: Pick<EventRing, 'drain'>, reader: EventReader, options: EventPumpOptions = {}) {
     this.#ring = ring;
     this.#reader = reader;
     this.#busyMs = options.busyMs ?? 2;

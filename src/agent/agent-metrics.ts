@@ -1,0 +1,138 @@
+/** What an agent counts, for Prometheus. Everything is read when it is asked for. */
+import { Counter, Gauge, Registry } from 'prom-client';
+import { COUNTS, VERDICTS } from '../datapath/verdicts.ts';
+import type { Agent } from './agent.ts';
+
+/** Names among the mesh's counters that go up and down. */
+const GAUGES: ReadonlySet<string> = new Set([
+  'ticketsOwned',
+  'ticketsKept',
+  'windowBytes',
+  'findsPending',
+  'homesVersion',
+  'ticketKeyEpoch',
+  'sessionsOwned',
+  'sessionsKept',
+  'getsPending',
+]);
+
+/** @param agent asked at each scrape; its node's name labels `holdfast_agent_info`. */
+export function agentMetrics(agent: Agent): Registry {
+  const registry = new Registry();
+  const registers = [registry];
+  const { node, version } = agent.settings;
+  const info = 'Always 1; the labels say what runs.';
+  new Gauge({ name: 'holdfast_agent_info', help: info, labelNames: ['node', 'version'], registers })
+    .labels(node, version)
+    .set(1);
+  new Counter({
+    name: 'holdfast_datapath_packets_total',
+    help: `Packets by how the datapath ended them: ${VERDICTS.map(([name, what]) => `${name} (${what})`).join('; ')}.`,
+    labelNames: ['verdict'],
+    registers,
+    collect() {
+      this.reset();
+      for (const [verdict, count] of Object.entries(agent.datapath.verdicts.read())) {
+        this.inc({ verdict }, count);
+      }
+    },
+  });
+  new Counter({
+    name: 'holdfast_datapath_troubles_total',
+    help: `What the datapath could not do: ${COUNTS.map(([name, what]) => `${name} (${what})`).join('; ')}.`,
+    labelNames: ['trouble'],
+    registers,
+    collect() {
+      this.reset();
+      for (const [trouble, count] of Object.entries(agent.datapath.counts.read())) {
+        this.inc({ trouble }, count);
+      }
+      this.inc({ trouble: 'tickets_refused' }, agent.datapath.tickets.refused);
+    },
+  });
+  new Counter({
+    name: 'holdfast_switched_flows_total',
+    help: 'Flows relayed from here to their owners, by how the owner was known.',
+    labelNames: ['found_by'],
+    registers,
+    collect() {
+      this.reset();
+      for (const [by, count] of Object.entries(agent.switched.counts)) {
+        this.inc({ found_by: by }, count);
+      }
+    },
+  });
+  new Gauge({
+    name: 'holdfast_mesh_members',
+    help: 'Nodes that this one knows, itself among them, by status.',
+    labelNames: ['status'],
+    registers,
+    collect() {
+      this.reset();
+      for (const status of ['alive', 'suspect', 'dead', 'left']) this.set({ status }, 0);
+      for (const peer of agent.peers.indices()) {
+        this.inc({ status: agent.peers.get(peer)?.status ?? 'dead' });
+      }
+    },
+  });
+  new Gauge({
+    name: 'holdfast_homes_nodes',
+    help: 'Nodes in the table of homes that is in force.',
+    registers,
+    collect() {
+      this.set(agent.homes.named);
+    },
+  });
+  for (const [prefix, counters] of countersOf(agent)) addAll(registry, prefix, counters);
+  return registry;
+}
+
+/** All named counts of the mesh and of the agent's parts. */
+function countersOf(agent: Agent): [string, Readonly<Record<string, number>>][] {
+  const { core, keys, streams, socketCounters } = agent.mesh;
+  const counts = (object: object) => object as Readonly<Record<string, number>>;
+  return [
+    ['mesh', counts(core.counters)],
+    ['mesh_membership', counts(core.membership.counters)],
+    ['mesh_links', counts(core.links.counters)],
+    ['mesh_streams', counts(streams.counters)],
+    ['mesh_socket', counts(socketCounters)],
+    ['mesh_keys', counts(keys.counters)],
+    ['directory', agent.directory.counters],
+    ['sessions', agent.sessions.counters],
+    ['flows', counts(agent.flows.counters)],
+    ['healer', agent.healer.counters],
+  ];
+}
+
+function addAll(
+  registry: Registry,
+  prefix: string,
+  counters: Readonly<Record<string, number>>,
+): void {
+  for (const key of Object.keys(counters)) {
+    const words = key.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+    const help = `${prefix.replaceAll('_', ' ')}: ${words.replaceAll('_', ' ')}.`;
+    const registers = [registry];
+    if (GAUGES.has(key)) {
+      new Gauge({
+        name: `holdfast_${prefix}_${words}`,
+        help,
+        registers,
+        collect() {
+          this.set(counters[key] ?? 0);
+        },
+      });
+    } else {
+      new Counter({
+        name: `holdfast_${prefix}_${words}_total`,
+        help,
+        registers,
+        collect() {
+          this.reset();
+          this.inc(counters[key] ?? 0);
+        },
+      });
+    }
+  }
+}

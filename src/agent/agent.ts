@@ -1,0 +1,336 @@
+/**
+ * The agent of a node: mesh and datapath as one. It carries no user traffic; what it has taught the
+ * kernel goes on without it. See docs/design/agent.md.
+ */
+import type { Logger } from 'pino';
+import { formatHostPort } from '../config/address.ts';
+import { flowEnds } from '../datapath/address-bytes.ts';
+import { Datapath } from '../datapath/datapath.ts';
+import { type Check, doctor } from '../datapath/doctor.ts';
+import { EventPump } from '../datapath/event-pump.ts';
+import { HoldfastError } from '../errors.ts';
+import type { FlowKey } from '../proto/ticket-key.ts';
+import type { Member, MeshNotice, PeerTable } from '../sync/core.ts';
+import { Directory } from '../sync/directory/directory.ts';
+import type { FlowFound } from '../sync/directory/finder.ts';
+import { Mesh } from '../sync/mesh.ts';
+import { Sessions } from '../sync/sessions.ts';
+import { FlowFeed, type FlowTickets } from './flow-feed.ts';
+import { Healer, type TraceNotice } from './healer.ts';
+import { HomesFeed } from './homes-feed.ts';
+import { KernelFill } from './kernel-fill.ts';
+import { NodeSlots } from './node-slots.ts';
+import { nodeTraceOf } from './node-trace.ts';
+import { OwnTickets } from './own-tickets.ts';
+import type { AgentSettings } from './settings.ts';
+import { SwitchedFlows } from './switched-flows.ts';
+import type { NodeTrace } from './trace-message.ts';
+
+/** Something that healing needs is missing on this machine. Nothing was changed. */
+export class AgentRefusedError extends HoldfastError {
+  readonly checks: readonly Check[];
+
+  constructor(checks: readonly Check[]) {
+    const missing = checks.filter(({ ok, required }) => required && !ok);
+    super(
+      `this machine cannot heal sessions yet: ${missing.map(({ name }) => name).join(', ')} (holdfast doctor tells more)`,
+      { code: 'ERR_AGENT_REFUSED', source: 'usage', retryable: true },
+    );
+    this.checks = checks;
+  }
+}
+
+/** While a silent node may own a flow, unknown ones wait this long. */
+const DOUBT_GRACE_MS = 5_000;
+/** Longest pause of the event timer while nothing happens. */
+const IDLE_MS = 8;
+const CHECK_MS = 1_000;
+
+/** What a flow of another node's answer resolves. */
+type TraceTaker = (peer: number, trace: NodeTrace) => void;
+
+export class Agent {
+  readonly settings: AgentSettings;
+  readonly datapath: Datapath;
+  readonly mesh: Mesh;
+  readonly directory: Directory;
+  readonly sessions: Sessions;
+  readonly slots: NodeSlots;
+  readonly homes: HomesFeed;
+  readonly flows: FlowFeed;
+  readonly healer: Healer;
+  readonly switched: SwitchedFlows;
+  readonly startedMs = performance.now();
+  readonly #log: Logger;
+  readonly #pump: EventPump;
+  readonly #fill: KernelFill;
+  readonly #own: OwnTickets;
+  readonly #traces = new Map<number, TraceTaker>();
+  readonly #checkTimer: NodeJS.Timeout;
+  #traceId = 0;
+  #eventsLost: number;
+  #stopped = false;
+
+  /**
+   * Sets the machine up or takes an earlier agent's work over, and joins the mesh in the background.
+   * @throws AgentRefusedError when the machine lacks something, DatapathError, MeshListenError.
+   * What an earlier agent left goes on healing then; what is new is taken away again.
+   */
+  static async start(settings: AgentSettings, log: Logger): Promise<Agent> {
+    const checks = doctor(settings.datapath);
+    if (checks.some(({ ok, required }) => required && !ok)) throw new AgentRefusedError(checks);
+    const datapath = Datapath.start(settings.datapath);
+    try {
+      const parts: Partial<AgentParts> = {};
+      const mesh = await startMesh(settings, datapath, log, parts);
+      return new Agent(settings, log, datapath, mesh, parts as AgentParts);
+    } catch (error) {
+      if (datapath.inherited) datapath.close();
+      else datapath.remove();
+      throw error;
+    }
+  }
+
+  private constructor(
+    settings: AgentSettings,
+    log: Logger,
+    datapath: Datapath,
+    mesh: Mesh,
+    parts: AgentParts,
+  ) {
+    this.settings = settings;
+    this.#log = log;
+    this.datapath = datapath;
+    this.mesh = mesh;
+    this.directory = parts.directory;
+    this.sessions = parts.sessions;
+    this.slots = parts.slots;
+    this.homes = parts.homes;
+    this.flows = parts.flows;
+    this.healer = parts.healer;
+    this.switched = parts.switched;
+    this.#fill = parts.fill;
+    this.#eventsLost = datapath.counts.read().events_lost;
+    parts.onFound = (found) => this.#found(found);
+    parts.onTrace = ({ id, peer, trace }) => this.#traces.get(id)?.(peer, trace);
+    this.#own = new OwnTickets(datapath, mesh, this.directory);
+    // What the kernel holds from before is published first; until then no home lets go of it.
+    void this.#own.publishAll().then((count) => {
+      if (this.#stopped) return;
+      this.directory.restored();
+      if (count > 0) log.info({ flows: count }, 'flows of an earlier agent or none are published');
+    });
+    this.#pump = new EventPump({ drain: (reader, most) => this.#drain(reader, most) }, this.flows, {
+      idleMs: IDLE_MS,
+      afterRound: () => datapath.tickets.flush(),
+    });
+    this.#pump.start();
+    this.#checkTimer = setInterval(() => this.#check(), CHECK_MS);
+  }
+
+  get peers(): PeerTable {
+    return this.mesh.peers;
+  }
+
+  /** Flows that were there at the start are known to the mesh. */
+  get restored(): boolean {
+    return this.#own.done;
+  }
+
+  /** This node as the mesh tells it. */
+  get self(): Member {
+    return this.peers.get(this.peers.self)!;
+  }
+
+  /** What this node's kernel would do with the next packet of a flow. */
+  traceHere(key: FlowKey): NodeTrace {
+    return nodeTraceOf(this.datapath, this.peers, this.slots, key);
+  }
+
+  /**
+   * Asks every live node what it would do with the next packet of a flow.
+   * @returns the answers by name, this node's own among them. Who is silent for `waitMs` is missing.
+   */
+  async trace(key: FlowKey, waitMs: number): Promise<Map<string, NodeTrace>> {
+    const answers = new Map<string, NodeTrace>([[this.self.id, this.traceHere(key)]]);
+    this.#traceId = (this.#traceId + 1) >>> 0;
+    const id = this.#traceId;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    let missing = 0;
+    this.#traces.set(id, (peer, trace) => {
+      const name = this.peers.get(peer)?.id;
+      if (name === undefined || answers.has(name)) return;
+      answers.set(name, trace);
+      if (--missing === 0) resolve();
+    });
+    missing = this.mesh.act((_nowMs, out) => this.healer.askTrace(id, key, out));
+    const timer = setTimeout(resolve, waitMs);
+    if (missing > 0) await promise;
+    clearTimeout(timer);
+    this.#traces.delete(id);
+    return answers;
+  }
+
+  /** Finishes what it has and wants no new: told to all nodes. */
+  setDraining(draining: boolean): void {
+    this.mesh.declare({ draining });
+  }
+
+  /**
+   * Says good-bye to the mesh and ends. The kernel goes on healing with what it knows; a later agent
+   * takes it over.
+   */
+  async stop(): Promise<void> {
+    if (this.#stopped) return;
+    this.#stopped = true;
+    this.#pump.stop();
+    this.#fill.stop();
+    clearInterval(this.#checkTimer);
+    await this.mesh.leave();
+    this.datapath.close();
+  }
+
+  #drain(reader: FlowFeed | Parameters<Datapath['events']['drain']>[0], most: number): number {
+    return this.mesh.act((nowMs, out) => {
+      this.flows.begin(nowMs, out);
+      const count = this.datapath.events.drain(reader, most);
+      if (count > 0) this.healer.flush(out);
+      return count;
+    });
+  }
+
+  #found({ key, found }: FlowFound): void {
+    this.mesh.act((nowMs, out) => {
+      this.flows.begin(nowMs, out);
+      this.flows.searched(key, found);
+    });
+  }
+
+  /** The kernel could not tell everything: what it holds is the truth. */
+  #check(): void {
+    const { events_lost: lost } = this.datapath.counts.read();
+    if (lost === this.#eventsLost) return;
+    this.#log.warn(
+      { lost: lost - this.#eventsLost },
+      'events of the kernel were lost, reading all flows anew',
+    );
+    this.#eventsLost = lost;
+    void this.#own.publishAll().then(() => this.#own.endStale());
+  }
+}
+
+/** Made while the mesh starts, because its components need its peers. */
+interface AgentParts {
+  directory: Directory;
+  sessions: Sessions;
+  slots: NodeSlots;
+  homes: HomesFeed;
+  flows: FlowFeed;
+  healer: Healer;
+  switched: SwitchedFlows;
+  fill: KernelFill;
+  onFound: (found: FlowFound) => void;
+  onTrace: (notice: TraceNotice) => void;
+}
+
+async function startMesh(
+  settings: AgentSettings,
+  datapath: Datapath,
+  log: Logger,
+  parts: Partial<AgentParts>,
+): Promise<Mesh> {
+  return await Mesh.start({
+    id: settings.node,
+    pop: settings.pop,
+    listen: settings.mesh.listen,
+    join: settings.mesh.join,
+    keys: settings.mesh.keys,
+    label: settings.mesh.label,
+    boot: datapath.boot,
+    configDigest: settings.configDigest,
+    version: settings.version,
+    components: (nowMs, peers, random) => {
+      const fill = new KernelFill(datapath.tickets);
+      const directory = new Directory(nowMs, {
+        peers,
+        random: random.fork(),
+        changes: fill.changes,
+        restoring: true,
+        graceMs: settings.graceMs,
+        ownsFlow: (key) => holdsFlow(datapath, key),
+      });
+      const sessions = new Sessions({ peers, homes: directory.homes });
+      const slots = new NodeSlots(nowMs, datapath.nodes, peers, datapath.self);
+      const homes = new HomesFeed(
+        nowMs,
+        directory.homes,
+        datapath.homes,
+        slots,
+        datapath.inherited,
+      );
+      const switched = switchedFlows(log);
+      const flows = new FlowFeed(directory, wakingTickets(datapath, fill), slots, {
+        switched: (key, owner, foundBy) => {
+          const { client, vip } = flowEnds(key);
+          switched.add(performance.now(), {
+            at: new Date().toISOString(),
+            client: formatHostPort({ host: client.address, port: client.port }),
+            vip: formatHostPort({ host: vip.address, port: vip.port }),
+            entry: settings.node,
+            owner: (owner === undefined ? undefined : peers.get(owner)?.id) ?? null,
+            foundBy,
+          });
+        },
+        hint: (key, entry, owner, out) => parts.healer?.hint(key, entry, owner, out),
+        isDoubtful: (now) => slots.isDoubtful(now),
+      });
+      const healer = new Healer({
+        peers,
+        slots,
+        homes,
+        flows,
+        trace: (key) => nodeTraceOf(datapath, peers, slots, key),
+        changed: ({ id, status, address }, change) =>
+          log.info({ member: id, status, address, change }, 'member'),
+        doubt: (isDoubtful) => {
+          const { graceMs } = settings;
+          datapath.graceMs = isDoubtful ? Math.max(graceMs, DOUBT_GRACE_MS) : graceMs;
+        },
+      });
+      fill.start(directory.tickets, flows);
+      Object.assign(parts, { directory, sessions, slots, homes, flows, healer, switched, fill });
+      return [directory, sessions, healer];
+    },
+    onNotice: (notice: MeshNotice) => {
+      if (notice.type === 'flowFound') parts.onFound?.(notice as FlowFound);
+      else if (notice.type === 'flowTrace') parts.onTrace?.(notice as TraceNotice);
+    },
+  });
+}
+
+/** Tickets come from many places, some of which know no end of a round. */
+function wakingTickets(datapath: Datapath, fill: KernelFill): FlowTickets {
+  return {
+    learn: (key, owner, source) => {
+      datapath.tickets.learn(key, owner, source);
+      fill.wake();
+    },
+    forget: (key) => {
+      datapath.tickets.forget(key);
+      fill.wake();
+    },
+  };
+}
+
+/** A closed connection's remains answer nobody: a newer flow on the same ports may be elsewhere. */
+function holdsFlow(datapath: Datapath, key: FlowKey): boolean {
+  const { socket } = datapath.tracer.trace(key);
+  return socket !== undefined && !['LISTEN', 'CLOSE', 'TIME_WAIT'].includes(socket);
+}
+
+function switchedFlows(log: Logger): SwitchedFlows {
+  return new SwitchedFlows(
+    (flow) => log.info(flow, 'flow switched'),
+    (count) => log.info({ count }, 'further flows switched'),
+  );
+}
