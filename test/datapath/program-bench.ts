@@ -4,7 +4,7 @@ import { ensureBpffs } from '../../src/datapath/bpffs.ts';
 import { ConfigRegister } from '../../src/datapath/config-register.ts';
 import { type EventReader, EventRing } from '../../src/datapath/event-ring.ts';
 import { KernelHomes } from '../../src/datapath/homes-table.ts';
-import { KernelObject, type ProgramName } from '../../src/datapath/kernel-object.ts';
+import { KernelObject, type MapName, type ProgramName } from '../../src/datapath/kernel-object.ts';
 import { NO_SLOT } from '../../src/datapath/layout.ts';
 import { addressOf, callBpf, check } from '../../src/datapath/libbpf.ts';
 import { netnsCookie } from '../../src/datapath/network-namespace.ts';
@@ -46,10 +46,13 @@ export class ProgramBench {
   readonly #verdicts: ReturnType<typeof verdictCounters>;
   readonly #scratch = scratchDirectory();
 
-  constructor(vips: readonly { address: string; port: number }[]) {
+  constructor(
+    vips: readonly { address: string; port: number }[],
+    entries: Partial<Record<MapName, number>> = { hf_events: 65_536 },
+  ) {
     const pins = join(this.#scratch.path, 'bpf');
     ensureBpffs(pins);
-    this.object = KernelObject.load(join(pins, 'v1'), { hf_events: 65_536 });
+    this.object = KernelObject.load(join(pins, 'v1'), entries);
     const map = this.object.map.bind(this.object);
     this.config = new ConfigRegister(map('hf_config'));
     this.nodes = new NodeTable(map('hf_nodes'), map('hf_members'));

@@ -34,6 +34,10 @@ abstract class SyncSocket {
     return bytes < 0 ? undefined : Buffer.from(this.#buffer.subarray(0, bytes));
   }
 
+  get descriptor(): number {
+    return this.fd;
+  }
+
   receiveAll(): Buffer[] {
     const all: Buffer[] = [];
     for (let one = this.receive(); one !== undefined; one = this.receive()) all.push(one);

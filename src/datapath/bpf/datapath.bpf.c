@@ -40,9 +40,14 @@ static __always_inline int drop(__u32 verdict)
 	return end(verdict, TC_DROP);
 }
 
-static __always_inline int send(struct __sk_buff *skb, const struct hf_config *c, __u32 slot,
-				__u32 stage, __u32 verdict)
+/*
+ * The tunnel chooses its source port by the packet's hash. Ours is at hand, and spares the kernel to
+ * take the packet apart once more.
+ */
+static __always_inline int send(struct __sk_buff *skb, const struct hf_config *c, __u32 bucket,
+				__u32 slot, __u32 stage, __u32 verdict)
 {
+	bpf_set_hash(skb, bucket << 16 | bucket);
 	if (address_to(skb, c, slot, stage))
 		return drop(HF_V_UNSENT);
 	return end(verdict, bpf_redirect(c->tunnel_ifindex, 0));
@@ -80,7 +85,8 @@ static __noinline int unknown(const struct packet *p, const struct hf_config *c,
 }
 
 static __always_inline int relay(struct __sk_buff *skb, const struct packet *p,
-				 const struct hf_config *c, struct hf_ticket *ticket)
+				 const struct hf_config *c, struct hf_ticket *ticket,
+				 __u32 bucket)
 {
 	__u32 owner = ticket->owner;
 
@@ -88,7 +94,7 @@ static __always_inline int relay(struct __sk_buff *skb, const struct packet *p,
 		ticket->flags |= HF_SEEN;
 		tell(HF_EV_SWITCHED | ticket->source << 8, owner, 0, &p->key, c);
 	}
-	return send(skb, c, owner, S_DELIVER, HF_V_RELAY_TICKET);
+	return send(skb, c, bucket, owner, S_DELIVER, HF_V_RELAY_TICKET);
 }
 
 static __always_inline int tunnel_port(const struct packet *p, const struct hf_config *c)
@@ -133,13 +139,13 @@ int hf_uplink(struct __sk_buff *skb)
 						    : HF_V_OWN_TICKET);
 	case HF_THERE:
 		if (ticket)
-			return relay(skb, &p, c, ticket);
+			return relay(skb, &p, c, ticket, a.bucket);
 		break;
 	case HF_ASK:
 		/* Bounds the tunnel packets that a flood of made-up flows can cause. */
 		if (!within(HF_L_FIND, c->finds_max))
 			return drop(HF_V_FIND_LIMITED);
-		return send(skb, c, a.slot, S_FIND, HF_V_FIND);
+		return send(skb, c, a.bucket, a.slot, S_FIND, HF_V_FIND);
 	case HF_LOST:
 		return pass(HF_V_OWNER_LOST);
 	}
@@ -162,13 +168,13 @@ static __always_inline int find(struct __sk_buff *skb, const struct packet *p,
 	if (a.who == HF_LOST)
 		return pass(HF_V_FOUND_LOST);
 	if (a.who != HF_THERE || a.slot == sender || !ticket)
-		return send(skb, c, sender, S_REJECT, HF_V_REJECT_FIND);
+		return send(skb, c, a.bucket, sender, S_REJECT, HF_V_REJECT_FIND);
 	if (ticket->told_entry != sender || now_ms - ticket->told_ms >= 1000) {
 		ticket->told_entry = sender;
 		ticket->told_ms = now_ms;
 		tell(HF_EV_FOUND, sender, 0, &p->key, c);
 	}
-	return send(skb, c, a.slot, S_DELIVER, HF_V_FOUND_THERE);
+	return send(skb, c, a.bucket, a.slot, S_DELIVER, HF_V_FOUND_THERE);
 }
 
 /*
@@ -191,9 +197,9 @@ static __always_inline int rejected(struct __sk_buff *skb, const struct packet *
 	if (a.who == HF_LOST)
 		return pass(HF_V_FOUND_LOST);
 	if (a.who == HF_THERE && a.slot != sender)
-		return send(skb, c, a.slot, S_DELIVER, HF_V_FIND_AGAIN);
+		return send(skb, c, a.bucket, a.slot, S_DELIVER, HF_V_FIND_AGAIN);
 	if (a.who == HF_ASK && a.slot != sender)
-		return send(skb, c, a.slot, S_FIND, HF_V_FIND_AGAIN);
+		return send(skb, c, a.bucket, a.slot, S_FIND, HF_V_FIND_AGAIN);
 	return unknown(p, c, sender);
 }
 
@@ -221,7 +227,8 @@ int hf_tunnel(struct __sk_buff *skb)
 	case S_DELIVER:
 		if (held_here(skb, &p, &socket) != HELD_NOT)
 			return pass(HF_V_DELIVERED);
-		return send(skb, c, *sender, S_REJECT, HF_V_REJECT_DELIVER);
+		return send(skb, c, bucket_of(&p.key, c->hash_seed), *sender, S_REJECT,
+			    HF_V_REJECT_DELIVER);
 	case S_FIND:
 		return find(skb, &p, c, *sender);
 	case S_REJECT:
