@@ -23,6 +23,7 @@ import {
   anycastTopology,
   type Family,
   type HostPlan,
+  type PopPlan,
   type Topology,
   VIP_PORT,
 } from './topology.ts';
@@ -36,6 +37,16 @@ export interface LabOptions {
   /** The address family of the clients and of the connections to the origins. */
   readonly family: Family;
   readonly pops: number;
+  /** Between clients and router, each way. Default 0. */
+  readonly delayMs?: number;
+  /** Frames lost between clients and router, each way, percent. Default 0. */
+  readonly lossPercent?: number;
+  /** Between any two PoPs, each way. Default 0. */
+  readonly backboneDelayMs?: number;
+  /** Of what long links lose. Default 1. */
+  readonly seed?: number;
+  /** Processes of the server under test in each PoP, where it can have several. Default 1. */
+  readonly workers?: number;
   readonly progress: Progress;
   /** True when the lab shall stay after this process: `lab up`. */
   readonly keep?: boolean;
@@ -46,6 +57,8 @@ export class Lab {
   readonly topology: Topology;
   readonly options: LabOptions;
   readonly stored: StoredLab;
+  /** PoPs that a scenario has switched off. */
+  readonly crashed = new Set<PopPlan>();
   #router: Bird | undefined;
   readonly #popBirds: Bird[] = [];
   #removed = false;
@@ -61,7 +74,8 @@ export class Lab {
    * Removes what it made when it fails or is aborted.
    */
   static async up(options: LabOptions): Promise<Lab> {
-    const topology = anycastTopology({ pops: options.pops });
+    const { pops, delayMs = 0, lossPercent = 0, backboneDelayMs = 0 } = options;
+    const topology = anycastTopology({ pops, delayMs, lossPercent, backboneDelayMs });
     const { id, directory } = await createLabDirectory();
     const record: LabRecord = {
       id,
@@ -115,7 +129,17 @@ export class Lab {
 
   /** Where clients find the VIP, without a path. */
   get baseUrl(): string {
-    return `http://${hostPort(this.topology.vip[this.options.family], VIP_PORT)}`;
+    return `http://${hostPort(this.vip, this.port)}`;
+  }
+
+  /** The VIP in the family of the clients. */
+  get vip(): string {
+    return this.topology.vip[this.options.family];
+  }
+
+  /** Port of the VIP that the server under test serves. */
+  get port(): number {
+    return this.options.server.port ?? VIP_PORT;
   }
 
   routeControl(method: FlipMethod): RouteControl {
@@ -147,27 +171,38 @@ export class Lab {
     const { progress, signal, server } = this.options;
     const { nodes, pops } = this.topology;
     progress.step(`lab ${this.id}: making ${nodes.length} network namespaces`);
-    await wire(this.topology, this.id);
+    const { directory } = this.stored;
+    await wire(this.topology, { id: this.id, directory, seed: this.options.seed ?? 1 });
     await Promise.all(nodes.map((node) => mkdir(this.directory(node.name))));
     signal?.throwIfAborted();
     progress.step('starting BIRD and the origin');
     await Promise.all([startOrigin(this), this.#startBirds()]);
     signal?.throwIfAborted();
     progress.step(`starting ${server.name} on ${pops.length} PoPs`);
-    const daemons = await startServers(this);
+    const daemons = await startServers(this, pops);
     await this.#waitForBgp();
-    await waitForServers(this, daemons);
+    await waitForServers(this, pops, daemons);
+  }
+
+  /** Starts BIRD and the server of a PoP in which nothing runs, and waits until both serve. */
+  async startPop(pop: PopPlan): Promise<void> {
+    this.#popBirds[pop.rank] = await this.#startPopBird(pop);
+    const daemons = await startServers(this, [pop]);
+    await this.#waitForBgp();
+    await waitForServers(this, [pop], daemons);
   }
 
   async #startBirds(): Promise<void> {
-    const start = (node: string, config: (logFile: string) => string) => {
-      const directory = this.directory(node);
-      return Bird.start(node, this.namespace(node), directory, config(Bird.logFile(directory)));
-    };
-    this.#router = await start('router', (log) => routerConfig(this.topology, log));
-    for (const pop of this.topology.pops) {
-      this.#popBirds.push(await start(pop.name, (log) => popConfig(this.topology, pop, log)));
-    }
+    const directory = this.directory('router');
+    const config = routerConfig(this.topology, Bird.logFile(directory));
+    this.#router = await Bird.start('router', this.namespace('router'), directory, config);
+    for (const pop of this.topology.pops) this.#popBirds.push(await this.#startPopBird(pop));
+  }
+
+  async #startPopBird(pop: PopPlan): Promise<Bird> {
+    const directory = this.directory(pop.name);
+    const config = popConfig(this.topology, pop, Bird.logFile(directory));
+    return await Bird.start(pop.name, this.namespace(pop.name), directory, config);
   }
 
   /** The router has a session per PoP and family; all must exchange routes. */

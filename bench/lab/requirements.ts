@@ -10,13 +10,30 @@ const PACKAGES: Readonly<Record<string, string>> = {
   sysctl: 'procps',
   bird: 'bird2',
   birdc: 'bird2',
+  nft: 'nftables',
   nginx: 'nginx-light',
   haproxy: 'haproxy',
   curl: 'curl',
+  setpriv: 'util-linux',
+  psql: 'postgresql',
+  pg_isready: 'postgresql',
+  sshd: 'openssh-server',
+  ssh: 'openssh-client',
+  'ssh-keygen': 'openssh-client',
+  'ssh-keyscan': 'openssh-client',
 };
 
 /** What every lab runs, whatever the server under test. */
-export const LAB_PROGRAMS = ['ip', 'nsenter', 'sysctl', 'bird', 'birdc', 'nginx', 'curl'] as const;
+export const LAB_PROGRAMS = [
+  'ip',
+  'nft',
+  'nsenter',
+  'sysctl',
+  'bird',
+  'birdc',
+  'nginx',
+  'curl',
+] as const;
 
 /** System directories that a user's PATH may lack under sudo. */
 const SYSTEM_DIRECTORIES = ['/usr/local/sbin', '/usr/sbin', '/sbin', '/usr/bin', '/bin'];

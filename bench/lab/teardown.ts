@@ -69,7 +69,7 @@ async function endProcesses(namespaces: readonly NamespaceIdentity[]): Promise<n
 }
 
 /** The pid may have been reused since it was listed: look again just before. */
-async function signalInside(
+export async function signalInside(
   pid: number,
   signal: NodeJS.Signals,
   namespaces: readonly NamespaceIdentity[],

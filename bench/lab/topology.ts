@@ -47,9 +47,18 @@ export interface LinkEnd {
   readonly addresses: readonly string[];
 }
 
+/** What a long or bad cable does to each frame, in each direction. */
+export interface Impairment {
+  readonly delayMs: number;
+  /** 0 to 100. */
+  readonly lossPercent: number;
+}
+
 /** A cable between two namespaces. */
 export interface LinkPlan {
   readonly ends: readonly [LinkEnd, LinkEnd];
+  /** Absent for a cable without length. */
+  readonly impairment?: Impairment;
 }
 
 /** What the rest of the lab needs to know of a PoP. */
@@ -97,18 +106,42 @@ export interface TopologyOptions {
   readonly clients?: number;
   /** 1 to 8. Default 1. */
   readonly origins?: number;
+  /** Between clients and router, each way. Default 0. */
+  readonly delayMs?: number;
+  /** Frames lost between clients and router, each way, 0 to 50. Default 0. */
+  readonly lossPercent?: number;
+  /** Between any two PoPs, each way; half of it between a PoP and an origin. Default 0. */
+  readonly backboneDelayMs?: number;
 }
+
+/** Of every link, bytes, unless a scenario says otherwise. */
+export const LINK_MTU = 1_500;
+
+export const DELAY_MS_MAX = 2_000;
+export const LOSS_PERCENT_MAX = 50;
 
 /** 2 to {@link POPS_MAX} PoPs: one alone has nowhere to switch to. */
 export const POPS_MAX = 8;
 
-/** Port of the VIP that servers under test serve. */
+/** Port of the VIP that HTTP servers under test serve. */
 export const VIP_PORT = 80;
 
 const ROUTER_ASN = 64496;
 const VIP: Addresses = { 4: '192.0.2.10', 6: '2001:db8::10' };
 /** The longest prefixes that the public Internet carries. */
 const VIP_PREFIX: Addresses = { 4: '192.0.2.0/24', 6: '2001:db8::/48' };
+
+/** An address range of nobody: floods come from it, and answers to it end at the router. */
+export const NOBODY: Addresses = { 4: '203.0.113.192/26', 6: '2001:db8:f::/64' };
+
+function checkAmount(name: string, value: number, max: number): number {
+  if (Number.isFinite(value) && value >= 0 && value <= max) return value;
+  throw new LabError(`${name} must be a number from 0 to ${max}`, 'ERR_LAB_USAGE');
+}
+
+function impaired(delayMs: number, lossPercent: number): Pick<LinkPlan, 'impairment'> {
+  return delayMs === 0 && lossPercent === 0 ? {} : { impairment: { delayMs, lossPercent } };
+}
 
 function checkCount(name: string, value: number, min: number, max: number): number {
   if (Number.isInteger(value) && value >= min && value <= max) return value;
@@ -160,6 +193,13 @@ export function anycastTopology(options: TopologyOptions = {}): Topology {
   const popCount = checkCount('--pops', options.pops ?? 3, 2, POPS_MAX);
   const clientCount = checkCount('clients', options.clients ?? 1, 1, 8);
   const originCount = checkCount('origins', options.origins ?? 1, 1, 8);
+  const access = impaired(
+    checkAmount('--delay', options.delayMs ?? 0, DELAY_MS_MAX),
+    checkAmount('--loss', options.lossPercent ?? 0, LOSS_PERCENT_MAX),
+  );
+  // A way between two PoPs crosses two of these cables.
+  const backboneMs = checkAmount('--backbone-delay', options.backboneDelayMs ?? 0, DELAY_MS_MAX);
+  const underlay = impaired(backboneMs / 2, 0);
 
   const nodes: NodePlan[] = [];
   const links: LinkPlan[] = [];
@@ -174,6 +214,7 @@ export function anycastTopology(options: TopologyOptions = {}): Topology {
         { node: name, interface: 'access', addresses: withBits(net.host, net.bits) },
         { node: 'router', interface: name, addresses: withBits(net.router, net.bits) },
       ],
+      ...access,
     });
     return { name, address: net.host };
   });
@@ -201,6 +242,7 @@ export function anycastTopology(options: TopologyOptions = {}): Topology {
         },
         { node: 'backbone', interface: name, addresses: [] },
       ],
+      ...underlay,
     });
     return {
       name,

@@ -1,6 +1,7 @@
 /** Makes the namespaces and cables of a topology. */
 import { runCommand } from './command.ts';
 import { insideNamespace } from './daemons.ts';
+import { hasNetem, impairByNetem, makeRelayedLinks } from './delay/impair.ts';
 import type { Topology } from './topology.ts';
 import { linkCommands, namespaceCommands, namespaceName, nodeCommands, sysctls } from './wiring.ts';
 
@@ -10,20 +11,31 @@ async function batch(argv: readonly string[], lines: readonly string[]): Promise
   await runCommand([...argv, '-batch', '-'], { input });
 }
 
-/** @throws LabError `ERR_LAB_COMMAND`; what exists by then is removed by the lab's record. */
-export async function wire(topology: Topology, labId: string): Promise<void> {
-  await batch(['ip'], namespaceCommands(topology, labId));
+/**
+ * @param lab Its id, the directory for logs, and the seed of what long links lose.
+ * @throws LabError `ERR_LAB_COMMAND`; what exists by then is removed by the lab's record.
+ */
+export async function wire(
+  topology: Topology,
+  lab: { readonly id: string; readonly directory: string; readonly seed: number },
+): Promise<void> {
+  await batch(['ip'], namespaceCommands(topology, lab.id));
   await Promise.all(
     topology.nodes.map((node) => {
       const settings = Object.entries(sysctls(node.kind)).map(([key, value]) => `${key}=${value}`);
       const argv = ['sysctl', '-q', '-w', ...settings];
-      return runCommand(insideNamespace(namespaceName(labId, node.name), argv));
+      return runCommand(insideNamespace(namespaceName(lab.id, node.name), argv));
     }),
   );
-  await batch(['ip'], linkCommands(topology, labId));
+  const long = topology.links.filter((link) => link.impairment !== undefined);
+  const netem = long.length > 0 && (await hasNetem(lab.id));
+  const cables = netem ? topology.links : topology.links.filter((link) => !long.includes(link));
+  await batch(['ip'], linkCommands(topology, lab.id, cables));
+  if (long.length > 0 && !netem) await makeRelayedLinks(long, lab);
   await Promise.all(
     topology.nodes.map((node) =>
-      batch(['ip', '-n', namespaceName(labId, node.name)], nodeCommands(topology, node)),
+      batch(['ip', '-n', namespaceName(lab.id, node.name)], nodeCommands(topology, node)),
     ),
   );
+  if (netem) await impairByNetem(long, lab.id);
 }

@@ -3,7 +3,7 @@
  * settings. Pure, so that tests can read what would be done. Nothing is ever created in the
  * machine's own network: links are born inside the namespaces.
  */
-import type { NodeKind, NodePlan, Topology } from './topology.ts';
+import type { LinkPlan, NodeKind, NodePlan, Topology } from './topology.ts';
 
 /** Name of a node's namespace: `hf<id>-<node>`. */
 export const namespaceName = (labId: string, node: string): string => `hf${labId}-${node}`;
@@ -17,8 +17,12 @@ export function namespaceCommands(topology: Topology, labId: string): string[] {
 }
 
 /** Lines for one `ip -batch` that joins the namespaces by veth pairs. */
-export function linkCommands(topology: Topology, labId: string): string[] {
-  return topology.links.map(({ ends: [a, b] }) => {
+export function linkCommands(
+  topology: Topology,
+  labId: string,
+  links: readonly LinkPlan[] = topology.links,
+): string[] {
+  return links.map(({ ends: [a, b] }) => {
     const end = (name: string, node: string) => `name ${name} netns ${namespaceName(labId, node)}`;
     return `link add ${end(a.interface, a.node)} type veth peer ${end(b.interface, b.node)}`;
   });
@@ -67,6 +71,13 @@ export function sysctls(kind: NodeKind): Record<string, number> {
   if (kind === 'router') {
     settings['net.ipv4.ip_forward'] = 1;
     settings['net.ipv6.conf.all.forwarding'] = 1;
+    // A link that was down for a while has its IPv6 addresses when it is up again.
+    settings['net.ipv6.conf.all.keep_addr_on_down'] = 1;
+    settings['net.ipv6.conf.default.keep_addr_on_down'] = 1;
+    // One error per full packet, as many routers of the Internet send it; not one a second.
+    settings['net.ipv4.icmp_ratelimit'] = 0;
   }
+  // A port whose connection the client has closed may be used again after a second.
+  if (kind === 'client') settings['net.ipv4.tcp_tw_reuse'] = 1;
   return settings;
 }

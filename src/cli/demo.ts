@@ -60,7 +60,8 @@ export function registerDemo(program: Command): void {
 async function demo(flags: DemoFlags & { flip: 'bgp' | 'route' }): Promise<number> {
   requireRoot();
   const server = serverNamed(flags.server);
-  await requirePrograms([...LAB_PROGRAMS, ...server.programs]);
+  const healing = healingDrivers.flatMap((driver) => driver.programs ?? []);
+  await requirePrograms([...LAB_PROGRAMS, ...server.programs, ...healing]);
   const title = (text: string) =>
     `holdfast demo · ${text} · server ${server.name} · IPv${flags.family}`;
   const screen = openConsole(title('setting up'));

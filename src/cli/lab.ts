@@ -15,12 +15,16 @@ import { openConsole } from '../../bench/lab/report/console.ts';
 import { resultTable } from '../../bench/lab/report/table.ts';
 import { LAB_PROGRAMS, requirePrograms, requireRoot } from '../../bench/lab/requirements.ts';
 import type { FlipMethod } from '../../bench/lab/route/control.ts';
-import { runScenario } from '../../bench/lab/run.ts';
+import { runControl, runScenario } from '../../bench/lab/run.ts';
 import { scenarioNamed, scenarios } from '../../bench/lab/scenarios/registry.ts';
-import { shortestDurationMs } from '../../bench/lab/scenarios/scenario.ts';
+import {
+  fewestPops,
+  type Scenario,
+  shortestDurationMs,
+} from '../../bench/lab/scenarios/scenario.ts';
 import { serverNamed, servers } from '../../bench/lab/servers/registry.ts';
 import { removeLab, stopRunner } from '../../bench/lab/teardown.ts';
-import { type Family, POPS_MAX } from '../../bench/lab/topology.ts';
+import { DELAY_MS_MAX, type Family, LOSS_PERCENT_MAX, POPS_MAX } from '../../bench/lab/topology.ts';
 import { withLab } from '../../bench/lab/with-lab.ts';
 import { ExitError, exitCodes } from './exit.ts';
 
@@ -30,6 +34,15 @@ function whole(min: number, max: number) {
     const value = Number(text);
     if (Number.isInteger(value) && value >= min && value <= max) return value;
     throw new InvalidArgumentError(`It must be a whole number from ${min} to ${max}.`);
+  };
+}
+
+/** A number within bounds, for commander. */
+function amount(max: number) {
+  return (text: string): number => {
+    const value = text.trim() === '' ? Number.NaN : Number(text);
+    if (Number.isFinite(value) && value >= 0 && value <= max) return value;
+    throw new InvalidArgumentError(`It must be a number from 0 to ${max}.`);
   };
 }
 
@@ -52,6 +65,17 @@ export const familyOption = () =>
     .default('4');
 export const popsOption = () =>
   new Option('--pops <n>', 'number of PoPs').argParser(whole(2, POPS_MAX)).default(3);
+const delayOptions = () => [
+  new Option('--delay <ms>', 'added between clients and router, each way')
+    .argParser(amount(DELAY_MS_MAX))
+    .default(0),
+  new Option('--loss <percent>', 'lost between clients and router, each way')
+    .argParser(amount(LOSS_PERCENT_MAX))
+    .default(0),
+  new Option('--backbone-delay <ms>', 'added between any two PoPs, each way')
+    .argParser(amount(DELAY_MS_MAX))
+    .default(0),
+];
 const idOption = () => new Option('--id <id>', 'the lab, as "lab list" names it');
 
 /**
@@ -70,19 +94,33 @@ export async function labAction(work: () => Promise<number>): Promise<void> {
   }
 }
 
-interface RunFlags {
+interface LabFlags {
   server: string;
   family: string;
+  delay: number;
+  loss: number;
+  backboneDelay: number;
+}
+
+interface UpFlags extends LabFlags {
   pops: number;
+}
+
+interface RunFlags extends LabFlags {
+  pops?: number;
   healing: HealingMode;
-  flip: FlipMethod;
+  flip?: FlipMethod;
   seed: number;
   duration?: number;
+  control?: boolean;
   json?: string;
   downloads?: number;
   uploads?: number;
   websockets?: number;
   sse?: number;
+  idle?: number;
+  connects?: number;
+  reuses?: number;
 }
 
 /** Adds `holdfast lab` and its verbs. */
@@ -91,22 +129,27 @@ export function registerLab(program: Command): void {
     .command('lab')
     .description('real BGP, real clients, network namespaces: watch what a route change does');
 
-  lab
+  const runCommand = lab
     .command('run')
     .description('build a lab, run a scenario, print the result, remove the lab')
     .argument('<scenario>', scenarios.map((scenario) => scenario.name).join(', '))
     .addOption(serverOption())
     .addOption(familyOption())
-    .addOption(popsOption())
+    .option(
+      '--pops <n>',
+      'number of PoPs (default: 3, or what the scenario needs)',
+      whole(2, POPS_MAX),
+    )
     .addOption(
       new Option('--healing <mode>', 'sessions healed or not')
         .choices(['on', 'off'])
         .default('off'),
     )
     .addOption(
-      new Option('--flip <how>', 'the route moves by BGP, or at once in the router')
-        .choices(['bgp', 'route'])
-        .default('bgp'),
+      new Option(
+        '--flip <how>',
+        'the route moves by BGP, or at once in the router (default: bgp, where it is fast enough)',
+      ).choices(['bgp', 'route']),
     )
     .option('--seed <n>', 'seed of all contents', whole(0, 2 ** 31 - 1), 1)
     .option('--duration <time>', 'length of the run (default: the scenario’s own)', parseDuration)
@@ -114,16 +157,22 @@ export function registerLab(program: Command): void {
     .option('--uploads <n>', 'curl uploads', whole(0, 1_000))
     .option('--websockets <n>', 'WebSocket echo streams', whole(0, 1_000))
     .option('--sse <n>', 'server-sent-event streams', whole(0, 1_000))
+    .option('--idle <n>', 'WebSockets that speak once at the end', whole(0, 15_000))
+    .option('--connects <n>', 'clients that connect again and again', whole(0, 100))
+    .option('--reuses <n>', 'clients that use one source port again and again', whole(0, 1_000))
+    .option('--control', 'first run the same sessions undisturbed, to compare with')
     .option('--json <file>', 'also write the result as JSON; - for standard output')
     .action((name: string, flags: RunFlags) => labAction(() => run(name, flags)));
+  for (const option of delayOptions()) runCommand.addOption(option);
 
-  lab
+  const upCommand = lab
     .command('up')
     .description('build a lab and leave it running')
     .addOption(serverOption())
     .addOption(familyOption())
     .addOption(popsOption())
-    .action((flags: RunFlags) => labAction(() => up(flags)));
+    .action((flags: UpFlags) => labAction(() => up(flags)));
+  for (const option of delayOptions()) upCommand.addOption(option);
 
   lab
     .command('down')
@@ -153,55 +202,90 @@ async function prepare(serverName: string): Promise<void> {
   await requirePrograms([...LAB_PROGRAMS, ...serverNamed(serverName).programs]);
 }
 
-function clientMix(flags: RunFlags, standard: ClientMix): ClientMix {
-  const mix: ClientMix = {
-    download: flags.downloads ?? standard.download,
-    upload: flags.uploads ?? standard.upload,
-    websocket: flags.websockets ?? standard.websocket,
-    sse: flags.sse ?? standard.sse,
+/** What the user names replaces the scenario's mix one by one; other servers bring their own. */
+function clientMix(flags: RunFlags, scenario: Scenario): ClientMix {
+  const asked: ClientMix = {
+    ...(flags.downloads === undefined ? {} : { download: flags.downloads }),
+    ...(flags.uploads === undefined ? {} : { upload: flags.uploads }),
+    ...(flags.websockets === undefined ? {} : { websocket: flags.websockets }),
+    ...(flags.sse === undefined ? {} : { sse: flags.sse }),
+    ...(flags.idle === undefined ? {} : { idle: flags.idle }),
+    ...(flags.connects === undefined ? {} : { connect: flags.connects }),
+    ...(flags.reuses === undefined ? {} : { reuse: flags.reuses }),
   };
-  if (SESSION_KINDS.every((kind) => mix[kind] === 0)) {
+  const server = serverNamed(flags.server);
+  if (server.clients !== undefined && Object.keys(asked).length > 0) {
+    throw new LabError(
+      `${server.name} does not speak HTTP and brings its own clients`,
+      'ERR_LAB_USAGE',
+    );
+  }
+  const mix = server.clients ?? { ...scenario.clients, ...asked };
+  if (SESSION_KINDS.every((kind) => (mix[kind] ?? 0) === 0)) {
     throw new LabError('there must be at least one session', 'ERR_LAB_USAGE');
   }
   return mix;
 }
 
+function flipMethod(scenario: Scenario, asked: FlipMethod | undefined): FlipMethod {
+  if (scenario.flip !== undefined && asked !== undefined && asked !== scenario.flip) {
+    throw new LabError(`${scenario.name} needs --flip ${scenario.flip}`, 'ERR_LAB_USAGE');
+  }
+  return asked ?? scenario.flip ?? 'bgp';
+}
+
+function popCount(scenario: Scenario, asked: number | undefined): number {
+  const pops = asked ?? scenario.pops ?? 3;
+  const fewest = fewestPops(scenario);
+  if (pops >= fewest) return pops;
+  throw new LabError(`${scenario.name} needs at least --pops ${fewest}`, 'ERR_LAB_USAGE');
+}
+
+/** Options of the lab that `run` and `up` share. */
+const labOptions = (flags: LabFlags) => ({
+  server: serverNamed(flags.server),
+  family: Number(flags.family) as Family,
+  delayMs: flags.delay,
+  lossPercent: flags.loss,
+  backboneDelayMs: flags.backboneDelay,
+});
+
 async function run(name: string, flags: RunFlags): Promise<number> {
   const scenario = scenarioNamed(name);
   const healing = healingNamed(flags.healing);
-  const clients = clientMix(flags, scenario.clients);
+  const clients = clientMix(flags, scenario);
+  const flip = flipMethod(scenario, flags.flip);
+  const pops = popCount(scenario, flags.pops);
   const durationMs = flags.duration ?? scenario.durationMs;
   const shortestMs = shortestDurationMs(scenario);
   if (durationMs < shortestMs) {
     throw new LabError(`${name} needs at least --duration ${shortestMs}ms`, 'ERR_LAB_USAGE');
   }
   await prepare(flags.server);
+  await requirePrograms(healing.programs ?? []);
   const title = `${name} · healing ${flags.healing} · server ${flags.server} · IPv${flags.family}`;
   const screen = openConsole(title);
+  const { seed } = flags;
   const result = await interruptible(async (signal): Promise<LabResult> => {
     const options = {
-      server: serverNamed(flags.server),
-      family: Number(flags.family) as Family,
-      pops: flags.pops,
+      ...labOptions(flags),
+      pops,
+      seed,
+      workers: scenario.workers ?? 1,
       progress: screen,
       signal,
     };
-    const { flip, seed } = flags;
-    return await withLab(options, (lab) =>
-      runScenario(lab, {
-        scenario,
-        healing,
-        flip,
-        seed,
-        durationMs,
-        clients,
-        observer: screen,
-        signal,
-      }),
-    );
+    const run = { scenario, healing, flip, seed, durationMs, clients, observer: screen, signal };
+    return await withLab(options, async (lab) => {
+      if (flags.control !== true) return await runScenario(lab, run);
+      screen.begin(`${title} · control`);
+      const control = await runControl(lab, run);
+      screen.begin(title);
+      return await runScenario(lab, { ...run, control });
+    });
   }).finally(() => screen.close());
   await publish(result, flags.json);
-  const wrong = complaints(result, scenario.survive);
+  const wrong = complaints(result, scenario.expected);
   for (const text of wrong) process.stderr.write(`holdfast: ${text}\n`);
   return wrong.length === 0 ? exitCodes.ok : exitCodes.runtime;
 }
@@ -215,23 +299,15 @@ async function publish(result: LabResult, json: string | undefined): Promise<voi
   else if (json !== undefined) await writeFile(json, text);
 }
 
-async function up(flags: RunFlags): Promise<number> {
+async function up(flags: UpFlags): Promise<number> {
   await prepare(flags.server);
   const screen = openConsole(`lab · server ${flags.server} · IPv${flags.family}`);
   const lab = await interruptible((signal) =>
-    Lab.up({
-      server: serverNamed(flags.server),
-      family: Number(flags.family) as Family,
-      pops: flags.pops,
-      progress: screen,
-      keep: true,
-      signal,
-    }),
+    Lab.up({ ...labOptions(flags), pops: flags.pops, progress: screen, keep: true, signal }),
   ).finally(() => screen.close());
   const shell = `holdfast lab shell --id ${lab.id}`;
-  process.stdout.write(`Lab ${lab.id} is up: ${lab.topology.pops.length} PoPs serve ${lab.baseUrl}
-  ${shell} client-1 -- curl ${lab.baseUrl}/health
-  ${shell} router -- ip route get ${lab.topology.vip[lab.options.family]}
+  process.stdout.write(`Lab ${lab.id} is up: ${lab.topology.pops.length} PoPs serve ${lab.vip} port ${lab.port}
+${lab.options.server.clients === undefined ? `  ${shell} client-1 -- curl ${lab.baseUrl}/health\n` : ''}  ${shell} router -- ip route get ${lab.vip}
   ${shell} pop-a -- birdc -s ${lab.directory('pop-a')}/bird.ctl disable vip${lab.options.family}
   holdfast lab down --id ${lab.id}
 `);
@@ -323,7 +399,7 @@ async function list(): Promise<number> {
       `        ${state}; files in ${directory}`,
     );
   }
-  out.push('', 'Scenarios', ...scenarios.map((s) => `  ${s.name.padEnd(14)}${s.about}`));
+  out.push('', 'Scenarios', ...scenarios.map((s) => `  ${s.name.padEnd(21)}${s.about}`));
   out.push('', 'Servers', `  ${servers.map((server) => server.name).join(', ')}`);
   process.stdout.write(`${out.join('\n')}\n`);
   return exitCodes.ok;

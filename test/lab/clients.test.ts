@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { ConnectionTally } from '../../bench/lab/clients/connection-plan.ts';
 import {
   curlArgv,
   curlComplaint,
@@ -168,4 +169,16 @@ test('contents depend on the seed and the name, and on nothing else', () => {
   assert.deepEqual(seededBytes(1, 'a', 64), seededBytes(1, 'a', 64));
   assert.notDeepEqual(seededBytes(1, 'a', 64), seededBytes(2, 'a', 64));
   assert.notDeepEqual(seededBytes(1, 'a', 64), seededBytes(1, 'b', 64));
+});
+
+test('a client that connects again and again survives only without a single failure', () => {
+  const tally = new ConnectionTally();
+  tally.succeed();
+  assert.deepEqual(tally.end, { how: 'complete', detail: '1 connections' });
+  tally.fail('read ECONNRESET');
+  tally.fail('HTTP 502');
+  assert.deepEqual(tally.end, {
+    how: 'reset',
+    detail: '2 of 3 connections failed, first connection 2: read ECONNRESET',
+  });
 });

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { deathReport } from '../../bench/lab/measure/death.ts';
 import {
   distribution,
   flipWindows,
@@ -8,9 +9,12 @@ import {
   gapsWithin,
 } from '../../bench/lab/measure/gaps.ts';
 import { Ledger } from '../../bench/lab/measure/ledger.ts';
-import { complaints, computeResult, type RunRecord } from '../../bench/lab/measure/result.ts';
+import type { RunRecord } from '../../bench/lab/measure/record.ts';
+import { complaints, computeResult } from '../../bench/lab/measure/result.ts';
 import { countedBetween, parseTcpCounters } from '../../bench/lab/measure/tcp-counters.ts';
 import { parseStartTicks } from '../../bench/lab/process-stat.ts';
+
+const HEALED = { on: 'survive', off: 'lose' } as const;
 
 /** A ledger of websocket-1 (survives), websocket-2 (reset at the flip) and a download (stalls). */
 function sampleLedger(): Ledger {
@@ -49,7 +53,7 @@ function sampleRun(ledger: Ledger, changes: Partial<RunRecord> = {}): RunRecord 
       'pop-a': { retransmits: 3, resetsSent: 0 },
       'pop-b': { retransmits: 0, resetsSent: 4 },
     },
-    relayedPackets: 0,
+    relayed: {},
     verdicts: {},
     versions: {},
     ...changes,
@@ -134,12 +138,15 @@ test('a session that ended before the last flip is pointed out, as are losses th
   const late = [{ atMs: 5_000, from: 'pop-a', to: 'pop-b', convergenceMs: 7 }];
   const result = computeResult(sampleRun(ledger, { flips: late }));
   assert.equal(result.early, 1);
-  assert.match(complaints(result, 'with-healing').join(), /ended before the last flip/);
+  assert.match(complaints(result, HEALED).join(), /ended before the last flip/);
   const off = computeResult(sampleRun(ledger));
-  assert.deepEqual(complaints(off, 'with-healing'), []);
-  assert.match(complaints(off, 'always').join(), /2 of 3 sessions did not survive/);
+  assert.deepEqual(complaints(off, { on: 'survive', off: 'some' }), []);
+  assert.match(
+    complaints(off, { on: 'survive', off: 'survive' }).join(),
+    /2 of 3 sessions did not survive/,
+  );
   const on = computeResult(sampleRun(ledger, { healing: 'on' }));
-  assert.match(complaints(on, 'with-healing').join(), /2 of 3 sessions did not survive/);
+  assert.match(complaints(on, HEALED).join(), /2 of 3 sessions did not survive/);
 });
 
 test('what a session says after its end changes nothing, and strangers are ignored', () => {
@@ -212,4 +219,77 @@ test('a start time is found behind a program name that holds spaces and parenthe
   assert.equal(parseStartTicks(`77 (a) b (c) ${fields}\n`), 4242);
   assert.equal(parseStartTicks(`77 (a) ${fields.replace('S', 'Z')}\n`), undefined);
   assert.equal(parseStartTicks('77 (a) S 1'), undefined);
+});
+
+test('a death is measured from the moment it came: resets, and the first new connection after it', () => {
+  const ledger = new Ledger();
+  ledger.expect('websocket', ['websocket-1', 'websocket-2', 'websocket-3']);
+  ledger.expect('connect', ['connect-1']);
+  const reset = { type: 'end', how: 'reset', detail: '' } as const;
+  ledger.accept({ ...reset, session: 'websocket-1', atMs: 900 });
+  ledger.accept({ ...reset, session: 'websocket-2', atMs: 1_040 });
+  ledger.accept({ ...reset, session: 'websocket-3', atMs: 1_200, how: 'stalled' });
+  // The first ends after the death but was begun before it.
+  const times = { atMs: [990, 1_010, 1_300, 1_400], rttMs: [5, 20, 250, 5] };
+  ledger.accept({ type: 'echoes', session: 'connect-1', ...times });
+  ledger.accept({ ...reset, session: 'connect-1', atMs: 2_000 });
+  assert.deepEqual(deathReport(ledger.sessions, 1_000), {
+    resetSessions: 1,
+    resetAfterMs: { p50: 40, p99: 40, max: 40 },
+    servedAfterMs: 300,
+  });
+  assert.equal(deathReport(ledger.sessions, 5_000).servedAfterMs, null);
+});
+
+test('where sessions must be reset, a hang is as wrong as survival; new connections are not asked', () => {
+  const expected = { on: 'reset', off: 'reset' } as const;
+  const ledger = new Ledger();
+  ledger.expect('sse', ['sse-1', 'sse-2', 'sse-3']);
+  ledger.expect('connect', ['connect-1']);
+  const end = { type: 'end', atMs: 500, detail: '' } as const;
+  ledger.accept({ ...end, session: 'sse-1', how: 'reset' });
+  ledger.accept({ ...end, session: 'sse-2', how: 'stalled' });
+  ledger.accept({ ...end, session: 'sse-3', how: 'complete' });
+  ledger.accept({ ...end, session: 'connect-1', how: 'complete' });
+  assert.deepEqual(complaints(computeResult(sampleRun(ledger)), expected), [
+    '1 of 3 sessions survived what none should survive',
+    '1 of 3 sessions hung instead of being reset',
+  ]);
+});
+
+test('a scenario that was to break something and broke nothing is pointed out', () => {
+  const ledger = new Ledger();
+  ledger.expect('sse', ['sse-1']);
+  ledger.accept({ type: 'end', session: 'sse-1', atMs: 500, how: 'complete', detail: '' });
+  const result = computeResult(sampleRun(ledger));
+  assert.match(complaints(result, { on: 'survive', off: 'some' }).join(), /proves nothing/);
+  assert.match(complaints(result, HEALED).join(), /1 of 1 sessions survived what none should/);
+  assert.deepEqual(complaints(result, { on: 'survive', off: 'any' }), []);
+});
+
+test('under a split of TCP every gap is one of the split, none is baseline', () => {
+  const steps = [{ atMs: 0, type: 'split', text: '' }];
+  const result = computeResult(sampleRun(sampleLedger(), { flips: [], steps }));
+  assert.equal(result.gapMs.max, 60);
+  assert.equal(result.baselineGapMs.max, null);
+});
+
+test('retransmits are set against a control run of the same sessions', () => {
+  const gapMs = { p50: 20, p99: 21, max: 22 };
+  const control = { retransmits: 2, gapMs };
+  const result = computeResult(sampleRun(sampleLedger(), { control }));
+  assert.deepEqual([result.retransmitsCaused, result.controlGapMs], [3, gapMs]);
+  assert.equal(computeResult(sampleRun(sampleLedger())).retransmitsCaused, null);
+});
+
+test('what PoPs relayed and judged is told by node and in all', () => {
+  const relayed = { 'pop-a': 1, 'pop-b': 5 };
+  const verdicts = { 'pop-a': { socket: 9, find: 1 }, 'pop-b': { find: 4 } };
+  const counted = { sent: 1_000, relayed: 50 };
+  const flood = { segment: 'syn', packetsPerS: 500, sent: 2_000, failed: 0, counted } as const;
+  const result = computeResult(sampleRun(sampleLedger(), { relayed, verdicts, flood }));
+  assert.equal(result.relayedPackets, 6);
+  assert.deepEqual(result.verdicts, { socket: 9, find: 5 });
+  assert.deepEqual(result.verdictsByNode, verdicts);
+  assert.equal(result.flood?.relayedPerPacket, 0.05);
 });

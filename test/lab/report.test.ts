@@ -54,7 +54,7 @@ function result(how: 'complete' | 'reset', flips: number, healing: 'on' | 'off')
       'client-1': { retransmits: 1, resetsSent: 0 },
       'pop-b': { retransmits: 0, resetsSent: 16 },
     },
-    relayedPackets: healing === 'on' ? 1_234_567 : 0,
+    relayed: healing === 'on' ? { 'pop-b': 1_234_567 } : {},
     verdicts: {},
     versions: {},
   });

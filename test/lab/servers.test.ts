@@ -21,6 +21,8 @@ const site = (directory: string): ServerSite => ({
   ],
   files: ['198.51.100.101:8080'],
   app: ['[2001:db8:b::101]:8081'],
+  workers: 1,
+  sharedDirectory: join(directory, 'shared'),
 });
 
 function inDirectory(work: (directory: string) => void): void {

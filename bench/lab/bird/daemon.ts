@@ -1,5 +1,5 @@
 /** One running BIRD: started in a namespace, asked and told through its control socket. */
-import { writeFile } from 'node:fs/promises';
+import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { runCommand, tryCommand } from '../command.ts';
 import { Daemon } from '../daemons.ts';
@@ -24,6 +24,8 @@ export class Bird {
     const file = join(directory, 'bird.conf');
     const socket = join(directory, 'bird.ctl');
     await writeFile(file, config);
+    // A BIRD that was killed leaves its socket behind.
+    await rm(socket, { force: true });
     const daemon = await Daemon.start({
       title: `bird on ${node}`,
       namespace,

@@ -7,6 +7,11 @@ export interface ClientContext {
   readonly namespace: string;
   /** `http://192.0.2.10:80` */
   readonly baseUrl: string;
+  /** The VIP and the port of the server under test. */
+  readonly host: string;
+  readonly port: number;
+  /** The lab's own directory. */
+  readonly labDirectory: string;
   /** Where the client may write files. */
   readonly directory: string;
   /** Files under this directory are served by the origin at `/files/NAME`. */
@@ -31,6 +36,8 @@ export interface ClientRun {
   readonly finished: Promise<void>;
   /** Ends the programs at once. */
   stop(): void;
+  /** For sessions that are silent: asks each of them for a message, after which it ends. */
+  speak?(): void;
 }
 
 export interface ClientDriver {

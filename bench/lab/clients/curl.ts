@@ -31,6 +31,9 @@ export function curlArgv(options: CurlOptions): string[] {
     '--no-buffer',
     '--connect-timeout',
     '5',
+    // A download whose server is gone says nothing by itself; so do browsers, later.
+    '--keepalive-time',
+    '1',
     '--speed-limit',
     '1',
     '--speed-time',

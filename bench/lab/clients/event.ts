@@ -1,10 +1,25 @@
 /** What clients report while they run, and how their reports are read. */
 
-export const SESSION_KINDS = ['download', 'upload', 'websocket', 'sse'] as const;
+export const SESSION_KINDS = [
+  'download',
+  'upload',
+  'websocket',
+  'sse',
+  /** A WebSocket that is silent until it is told to speak. */
+  'idle',
+  /** One new connection after the other; the session goes on when one fails. */
+  'connect',
+  /** One connection after the other from the same source port. */
+  'reuse',
+  /** A psql that asks one question after the other. */
+  'psql',
+  /** An interactive shell's terminal over ssh. */
+  'ssh',
+] as const;
 export type SessionKind = (typeof SESSION_KINDS)[number];
 
-/** How many sessions of each kind. */
-export type ClientMix = Readonly<Record<SessionKind, number>>;
+/** How many sessions of each kind; those left out have none. */
+export type ClientMix = Readonly<Partial<Record<SessionKind, number>>>;
 
 /** How a session ended, told by the client that lived it. */
 export type SessionEnd =

@@ -1,6 +1,10 @@
 import type { ClientDriver } from './client.ts';
+import { connects, reuses } from './connection.ts';
 import { downloads } from './download.ts';
 import type { SessionKind } from './event.ts';
+import { idles } from './idle.ts';
+import { psqls } from './psql.ts';
+import { shells } from './ssh.ts';
 import { events, websockets } from './stream.ts';
 import { uploads } from './upload.ts';
 
@@ -10,4 +14,9 @@ export const clientDrivers: Readonly<Record<SessionKind, ClientDriver>> = {
   upload: uploads,
   websocket: websockets,
   sse: events,
+  idle: idles,
+  connect: connects,
+  reuse: reuses,
+  psql: psqls,
+  ssh: shells,
 };

@@ -12,6 +12,8 @@ import { SseParser } from './sse-parser.ts';
 import { type StreamPlan, streamName, streamOffsetMs } from './stream-plan.ts';
 
 const STALL_CHECK_MS = 200;
+/** Idle time until the first probe; the next ones follow every second. */
+const KEEP_ALIVE_MS = 1_000;
 
 async function run(plan: StreamPlan, index: number, reporter: Reporter): Promise<void> {
   await sleep(streamOffsetMs(index, plan.sessions.length, plan.everyMs));
@@ -48,6 +50,8 @@ async function run(plan: StreamPlan, index: number, reporter: Reporter): Promise
     end('reset', `${what} after ${check.next} of ${plan.count} events`);
 
   request.on('error', (error) => lost(error.message));
+  // A stream whose server is gone says nothing by itself.
+  request.setSocketKeepAlive(true, KEEP_ALIVE_MS);
   request.on('response', (response) => {
     if (response.statusCode !== 200) {
       lost(`HTTP ${response.statusCode}`);

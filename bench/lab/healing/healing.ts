@@ -2,6 +2,7 @@
 import { LabError } from '../errors.ts';
 import type { Lab } from '../lab.ts';
 import type { PopPlan } from '../topology.ts';
+import { agentDriver } from './agent-driver.ts';
 
 export type HealingMode = 'on' | 'off';
 
@@ -10,11 +11,25 @@ export interface HealingCounters {
   readonly verdicts: Readonly<Record<string, number>>;
 }
 
-/** An agent per PoP: started once the server is up, stopped before the lab goes down. */
+/**
+ * An agent per PoP: started once the server is up, stopped before the lab goes down. All calls get
+ * the lab, which says where things are: `lab.namespace(pop.name)`, `lab.directory(pop.name)`,
+ * `pop.uplink`, `pop.underlayAddress`, `lab.topology.vip`, `lab.port`.
+ */
 export interface HealingDriver {
   readonly mode: HealingMode;
+  /** Programs that must be installed. */
+  readonly programs?: readonly string[];
+  /**
+   * Called for all PoPs at once, before any client starts; resolves when this PoP's agent heals
+   * and sees the others. Also called after {@link kill} and after the PoP was down.
+   */
   start(lab: Lab, pop: PopPlan): Promise<void>;
+  /** Ends the agent in order and takes its datapath away. The PoP or the agent may be dead. */
   stop(lab: Lab, pop: PopPlan): Promise<void>;
+  /** Kills the agent without warning; its datapath stays. */
+  kill(lab: Lab, pop: PopPlan): Promise<void>;
+  /** Counted since {@link start}. Of a dead PoP: zeros. */
   counters(lab: Lab, pop: PopPlan): Promise<HealingCounters>;
 }
 
@@ -22,11 +37,12 @@ const off: HealingDriver = {
   mode: 'off',
   start: async () => {},
   stop: async () => {},
+  kill: async () => {},
   counters: async () => ({ relayedPackets: 0, verdicts: {} }),
 };
 
 /** Every driver there is. Healing itself adds its own here. */
-export const healingDrivers: readonly HealingDriver[] = [off];
+export const healingDrivers: readonly HealingDriver[] = [off, agentDriver];
 
 /** @throws LabError `ERR_LAB_HEALING_MISSING` while this version has no such driver. */
 export function healingNamed(mode: HealingMode): HealingDriver {
@@ -47,4 +63,18 @@ export function sumCounters(counters: readonly HealingCounters[]): HealingCounte
     }
   }
   return { relayedPackets: counters.reduce((sum, c) => sum + c.relayedPackets, 0), verdicts };
+}
+
+/** What was counted between two readings of the same PoP. */
+export function countersBetween(before: HealingCounters, after: HealingCounters): HealingCounters {
+  const more = (then: number, now: number) => Math.max(0, now - then);
+  return {
+    relayedPackets: more(before.relayedPackets, after.relayedPackets),
+    verdicts: Object.fromEntries(
+      Object.entries(after.verdicts).map(([name, count]) => [
+        name,
+        more(before.verdicts[name] ?? 0, count),
+      ]),
+    ),
+  };
 }

@@ -1,9 +1,11 @@
 /** What one run of a scenario says, computed from its records. Pure. */
 import { SESSION_KINDS, type SessionKind } from '../clients/event.ts';
+import { type Expectation, outlivesConnections } from '../scenarios/scenario.ts';
 import type { Family } from '../topology.ts';
+import { type DeathReport, deathReport } from './death.ts';
 import { type Distribution, distribution, flipWindows, gapsTouching, gapsWithin } from './gaps.ts';
 import type { SessionRecord } from './ledger.ts';
-import type { TcpCounters } from './tcp-counters.ts';
+import type { FlipRecord, FloodRecord, RunRecord, StepRecord } from './record.ts';
 
 export interface SessionCounts {
   /** Every session that was begun; the sum of the other four. */
@@ -18,14 +20,9 @@ export interface SessionCounts {
   readonly corrupt: number;
 }
 
-/** One move of the route, as the router's kernel saw it. */
-export interface FlipRecord {
-  /** Counted from the moment when all clients ran. */
-  readonly atMs: number;
-  readonly from: string;
-  readonly to: string;
-  /** From the command to the kernel's new route. */
-  readonly convergenceMs: number;
+export interface FloodReport extends FloodRecord {
+  /** Packets between PoPs for each packet of the flood, until the first flip. */
+  readonly relayedPerPacket: number;
 }
 
 export interface LabResult {
@@ -37,9 +34,9 @@ export interface LabResult {
   /** How often the route moved. */
   readonly flips: number;
   readonly sessions: SessionCounts;
-  /** Gaps between echoes that touch the window after a flip, milliseconds. */
+  /** Gaps between echoes that touch the window after anything happened, milliseconds. */
   readonly gapMs: Distribution;
-  /** Gaps between echoes before the first flip, milliseconds. */
+  /** Gaps between echoes before anything happened, milliseconds. */
   readonly baselineGapMs: Distribution;
   /** TCP segments sent again by the clients and the PoPs, whatever the reason. */
   readonly retransmits: number;
@@ -50,40 +47,35 @@ export interface LabResult {
   readonly kinds: Readonly<Partial<Record<SessionKind, SessionCounts>>>;
   readonly flipMethod: string;
   readonly flipEvents: readonly FlipRecord[];
+  /** All else that was done. */
+  readonly steps: readonly StepRecord[];
   readonly pops: number;
   readonly durationMs: number;
+  /** Added by long links, each way. */
+  readonly delayMs: number;
+  readonly backboneDelayMs: number;
   /** Sessions that ended well before the last flip: they prove nothing. Must be 0. */
   readonly early: number;
   /** RST segments sent by each PoP. */
   readonly resetsSent: Readonly<Record<string, number>>;
   readonly retransmitsByNode: Readonly<Record<string, number>>;
+  /** More than the control run of the same sessions needed; `null` without one. */
+  readonly retransmitsCaused: number | null;
+  /** Gaps of the control run; `null` without one. */
+  readonly controlGapMs: Distribution | null;
+  readonly relayedByNode: Readonly<Record<string, number>>;
+  readonly verdictsByNode: Readonly<Record<string, Readonly<Record<string, number>>>>;
+  /** Time that each new connection of the `connect` sessions took, its one message included. */
+  readonly connectMs: Distribution;
+  readonly deaths: readonly DeathReport[];
+  readonly flood: FloodReport | null;
   /** One example per kind of what a session that did not survive said. */
   readonly examples: Readonly<Partial<Record<SessionKind, string>>>;
   readonly versions: Readonly<Record<string, string>>;
 }
 
-/** Everything that a run has recorded. */
-export interface RunRecord {
-  readonly scenario: string;
-  readonly server: string;
-  readonly healing: 'on' | 'off';
-  readonly family: Family;
-  readonly seed: number;
-  readonly flipMethod: string;
-  readonly pops: number;
-  readonly durationMs: number;
-  /** When all clients ran; the zero of {@link FlipRecord.atMs}. */
-  readonly beganAtMs: number;
-  readonly flips: readonly FlipRecord[];
-  /** How long after a flip its effect on gaps is looked for. */
-  readonly gapWindowMs: number;
-  readonly sessions: readonly SessionRecord[];
-  /** Counted during the run, by node; PoPs and clients. */
-  readonly tcp: Readonly<Record<string, TcpCounters>>;
-  readonly relayedPackets: number;
-  readonly verdicts: Readonly<Record<string, number>>;
-  readonly versions: Readonly<Record<string, string>>;
-}
+/** Kinds whose echoes come in a steady beat, so that a gap between two of them means something. */
+const BEATS: readonly SessionKind[] = ['websocket', 'psql', 'ssh'];
 
 /** Counts sessions by how they ended; one that has not ended counts as stalled. */
 export function countSessions(sessions: readonly SessionRecord[]): SessionCounts {
@@ -98,18 +90,45 @@ export function countSessions(sessions: readonly SessionRecord[]): SessionCounts
   };
 }
 
+const total = (counts: Readonly<Record<string, number>>): number =>
+  Object.values(counts).reduce((sum, count) => sum + count, 0);
+
+function sumByName(
+  byNode: Readonly<Record<string, Readonly<Record<string, number>>>>,
+): Record<string, number> {
+  const sum: Record<string, number> = {};
+  for (const counts of Object.values(byNode)) {
+    for (const [name, count] of Object.entries(counts)) sum[name] = (sum[name] ?? 0) + count;
+  }
+  return sum;
+}
+
 export function computeResult(run: RunRecord): LabResult {
+  const { steps = [], crashes = [], flood } = run;
   const flipsAtMs = run.flips.map((flip) => run.beganAtMs + flip.atMs);
-  const firstFlipMs = flipsAtMs[0] ?? Number.POSITIVE_INFINITY;
   const lastFlipMs = flipsAtMs.at(-1) ?? 0;
-  const windows = flipWindows(flipsAtMs, run.gapWindowMs);
-  const streams = run.sessions.map((session) => session.echoAtMs);
-  const before = { fromMs: Number.NEGATIVE_INFINITY, toMs: firstFlipMs };
+  // A split of TCP is no moment: it goes on all the time.
+  const always = steps.some((step) => step.type === 'split' && step.atMs === 0);
+  const disturbedAtMs = steps
+    .filter((step) => step.atMs > 0)
+    .map((step) => run.beganAtMs + step.atMs)
+    .concat(flipsAtMs)
+    .sort((a, b) => a - b);
+  const firstMs = always
+    ? Number.NEGATIVE_INFINITY
+    : (disturbedAtMs[0] ?? Number.POSITIVE_INFINITY);
+  const windows = always
+    ? [{ fromMs: Number.NEGATIVE_INFINITY, toMs: Number.POSITIVE_INFINITY }]
+    : flipWindows(disturbedAtMs, run.gapWindowMs);
+  const beats = run.sessions.filter((s) => BEATS.includes(s.kind)).map((s) => s.echoAtMs);
+  const before = { fromMs: Number.NEGATIVE_INFINITY, toMs: firstMs };
   const present = SESSION_KINDS.filter((kind) => run.sessions.some((s) => s.kind === kind));
   const early = run.sessions.filter(
     ({ end }) => end?.how === 'complete' && end.atMs < lastFlipMs,
   ).length;
   const nodes = Object.entries(run.tcp);
+  const retransmits = nodes.reduce((sum, [, tcp]) => sum + tcp.retransmits, 0);
+  const connects = run.sessions.filter((session) => session.kind === 'connect');
   return {
     scenario: run.scenario,
     server: run.server,
@@ -118,18 +137,21 @@ export function computeResult(run: RunRecord): LabResult {
     seed: run.seed,
     flips: run.flips.length,
     sessions: countSessions(run.sessions),
-    gapMs: distribution(streams.flatMap((s) => gapsTouching(s, windows))),
-    baselineGapMs: distribution(streams.flatMap((s) => gapsWithin(s, before))),
-    retransmits: nodes.reduce((sum, [, tcp]) => sum + tcp.retransmits, 0),
-    relayedPackets: run.relayedPackets,
-    verdicts: run.verdicts,
+    gapMs: distribution(beats.flatMap((s) => gapsTouching(s, windows))),
+    baselineGapMs: distribution(beats.flatMap((s) => gapsWithin(s, before))),
+    retransmits,
+    relayedPackets: total(run.relayed),
+    verdicts: sumByName(run.verdicts),
     kinds: Object.fromEntries(
       present.map((kind) => [kind, countSessions(run.sessions.filter((s) => s.kind === kind))]),
     ),
     flipMethod: run.flipMethod,
     flipEvents: run.flips,
+    steps,
     pops: run.pops,
     durationMs: run.durationMs,
+    delayMs: run.delayMs ?? 0,
+    backboneDelayMs: run.backboneDelayMs ?? 0,
     early,
     resetsSent: Object.fromEntries(
       nodes
@@ -137,6 +159,25 @@ export function computeResult(run: RunRecord): LabResult {
         .map(([node, tcp]) => [node, tcp.resetsSent]),
     ),
     retransmitsByNode: Object.fromEntries(nodes.map(([node, tcp]) => [node, tcp.retransmits])),
+    retransmitsCaused:
+      run.control === undefined ? null : Math.max(0, retransmits - run.control.retransmits),
+    controlGapMs: run.control?.gapMs ?? null,
+    relayedByNode: run.relayed,
+    verdictsByNode: run.verdicts,
+    connectMs: distribution(connects.flatMap((session) => session.rttMs)),
+    deaths: crashes.map(({ pop, atMs }) => ({
+      pop,
+      atMs,
+      ...deathReport(run.sessions, run.beganAtMs + atMs),
+    })),
+    flood:
+      flood === undefined
+        ? null
+        : {
+            ...flood,
+            relayedPerPacket:
+              Math.round((flood.counted.relayed / Math.max(1, flood.counted.sent)) * 1_000) / 1_000,
+          },
     examples: Object.fromEntries(
       present.flatMap((kind) => {
         const bad = run.sessions.find(
@@ -150,16 +191,41 @@ export function computeResult(run: RunRecord): LabResult {
 }
 
 /** What is wrong with a result, in words; empty when it is as the scenario expects. */
-export function complaints(result: LabResult, survive: 'always' | 'with-healing'): string[] {
+export function complaints(
+  result: LabResult,
+  expected: { readonly on: Expectation; readonly off: Expectation },
+): string[] {
   const found: string[] = [];
   const { started, survived, corrupt } = result.sessions;
-  const mustSurvive = survive === 'always' || result.healing === 'on';
-  if (mustSurvive && survived < started) {
+  const long = longSessions(result);
+  const want = expected[result.healing];
+  if (want === 'survive' && survived < started) {
     found.push(`${started - survived} of ${started} sessions did not survive`);
+  }
+  // A scenario that breaks nothing would prove nothing by what healing makes of it.
+  if ((want === 'lose' || want === 'reset') && long.survived > 0) {
+    found.push(`${long.survived} of ${long.started} sessions survived what none should survive`);
+  }
+  if (want === 'reset' && long.stalled > 0) {
+    found.push(`${long.stalled} of ${long.started} sessions hung instead of being reset`);
+  }
+  if (want === 'some' && long.survived === long.started) {
+    found.push('no session was lost, so the scenario proves nothing');
   }
   if (corrupt > 0) found.push(`${corrupt} sessions were corrupted`);
   if (result.early > 0) {
     found.push(`${result.early} sessions ended before the last flip, so they prove nothing`);
   }
   return found;
+}
+
+/** The sessions that live and die with their connection. */
+function longSessions(result: LabResult): SessionCounts {
+  const sum = { started: 0, survived: 0, reset: 0, stalled: 0, corrupt: 0 };
+  for (const kind of SESSION_KINDS) {
+    const counts = result.kinds[kind];
+    if (counts === undefined || outlivesConnections(kind)) continue;
+    for (const key of Object.keys(sum) as (keyof SessionCounts)[]) sum[key] += counts[key];
+  }
+  return sum;
 }

@@ -2,7 +2,7 @@
 import { SESSION_KINDS, type SessionKind } from '../clients/event.ts';
 import type { Distribution } from '../measure/gaps.ts';
 import type { LabResult, SessionCounts } from '../measure/result.ts';
-import { fit, milliseconds, right } from './text.ts';
+import { fit, milliseconds, right, seconds } from './text.ts';
 
 /** What people call the kinds of sessions. */
 export const KIND_TITLES: Readonly<Record<SessionKind, string>> = {
@@ -10,6 +10,11 @@ export const KIND_TITLES: Readonly<Record<SessionKind, string>> = {
   upload: 'uploads (curl)',
   websocket: 'WebSocket echoes',
   sse: 'event streams (SSE)',
+  idle: 'silent WebSockets',
+  connect: 'new connections',
+  reuse: 'reused source ports',
+  psql: 'psql sessions',
+  ssh: 'ssh terminals',
 };
 
 const LABEL_WIDTH = 24;
@@ -58,12 +63,44 @@ export function resultTable(result: LabResult): string[] {
     ...(flipEvents.length === 0
       ? [line('route', 'did not move')]
       : [line('route moved', routeMoves(result))]),
+    ...result.steps.map(({ atMs, text }) => line(`at ${seconds(atMs)} s`, text)),
     ...(flipEvents.length === 0 ? [] : [line('echo gap at flip, ms', flipGaps(result))]),
-    line('echo gap in quiet, ms', gaps(result.baselineGapMs)),
+    ...(result.baselineGapMs.max === null
+      ? []
+      : [line('echo gap in quiet, ms', gaps(result.baselineGapMs))]),
+    ...(result.controlGapMs === null
+      ? []
+      : [line('echo gap, control, ms', gaps(result.controlGapMs))]),
+    ...(result.connectMs.max === null ? [] : [line('time to connect, ms', gaps(result.connectMs))]),
     line('TCP retransmits', listed(result.retransmitsByNode)),
+    ...(result.retransmitsCaused === null
+      ? []
+      : [line('  more than in control', String(result.retransmitsCaused))]),
     line('RSTs sent by PoPs', listed(result.resetsSent)),
-    line('relayed packets', String(result.relayedPackets)),
+    line('relayed packets', relayed(result)),
+    ...(result.relayedPackets === 0 ? [] : [line('verdicts', listed(result.verdicts))]),
+    ...result.deaths.flatMap((death) => [
+      line(
+        `${death.pop} dead, reset after`,
+        `${gaps(death.resetAfterMs)} ms (${death.resetSessions} sessions)`,
+      ),
+      line('  new one served after', `${milliseconds(death.servedAfterMs)} ms`),
+    ]),
+    ...floodLines(result).map(([label, text]) => line(label, text)),
     ...Object.values(result.examples).map((text) => line('for example', text)),
+  ];
+}
+
+const relayed = ({ relayedPackets, relayedByNode }: LabResult): string =>
+  relayedPackets === 0 ? '0' : `${relayedPackets} (${listed(relayedByNode)})`;
+
+function floodLines({ flood }: LabResult): [string, string][] {
+  if (flood === null) return [];
+  const { segment, sent, packetsPerS, failed, counted, relayedPerPacket } = flood;
+  const lost = failed === 0 ? '' : `, ${failed} not sent`;
+  return [
+    ['flood', `${sent} ${segment.toUpperCase()} at ${packetsPerS}/s${lost}`],
+    ['  relayed for it', `${counted.relayed} for ${counted.sent} (${relayedPerPacket} each)`],
   ];
 }
 
@@ -119,5 +156,8 @@ export function comparisonTable(columns: readonly Column[]): string[] {
 
 /** A gap says something only about streams that came through. */
 function survivorsGap(result: LabResult): Distribution | undefined {
-  return (result.kinds.websocket?.survived ?? 0) > 0 ? result.gapMs : undefined;
+  const { websocket, psql, ssh } = result.kinds;
+  return [websocket, psql, ssh].some((kind) => (kind?.survived ?? 0) > 0)
+    ? result.gapMs
+    : undefined;
 }

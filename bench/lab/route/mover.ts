@@ -46,6 +46,11 @@ export class RouteMover {
     return await this.#follow(pop, this.#control.pointTo(pop));
   }
 
+  /** Waits until the route has come to this PoP by itself. @returns Milliseconds of waiting. */
+  async arriveAt(pop: PopPlan): Promise<number> {
+    return await this.#follow(pop, Promise.resolve());
+  }
+
   /** @throws LabError when the route is not where it was last put. */
   async requireStill(): Promise<void> {
     await this.#follow(this.#current, Promise.resolve());

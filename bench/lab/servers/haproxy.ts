@@ -10,7 +10,7 @@ function config(site: ServerSite): string {
     .map(({ host, port, family }) => `  bind ipv${family}@${host}:${port} backlog 4096\n`)
     .join('');
   return `global
-  maxconn 8000
+  maxconn 9500
   nbthread 1
   log stderr format raw local0 warning
 defaults

@@ -10,20 +10,25 @@ function packageRoot(): URL {
   return new URL(inDist ? '../../../../' : '../../../', import.meta.url);
 }
 
-/** One worker, as the peers have one worker or thread. */
+/** All clients of the lab are one address, all its work is one origin's. */
+const CONNECTIONS_MAX = 100_000;
+
+/** As many workers as the peers have workers or threads. */
 function config(site: ServerSite): ConfigInput {
+  const limits = { connectionsPerOrigin: CONNECTIONS_MAX };
   return {
     node: site.node,
     pop: site.node,
     vips: site.listen.map(({ host, port }) => hostPort(host, port)),
-    workers: 1,
+    workers: site.workers,
     accessLog: { file: `${site.directory}/access.log` },
+    limits: { connectionsPerClient: CONNECTIONS_MAX },
     drain: { deadlineMs: 500, tunnelSpreadMs: 100 },
     sites: {
       '*': {
         routes: {
-          '/files/*': { to: [...site.files], health: '/health' },
-          '/*': { to: [...site.app], health: '/health' },
+          '/files/*': { to: [...site.files], health: '/health', limits },
+          '/*': { to: [...site.app], health: '/health', limits },
         },
       },
     },

@@ -2,17 +2,18 @@ import { tryCommand } from '../command.ts';
 import { hostPort, type ServerDriver, type ServerSite } from './server.ts';
 
 /** Directives that keep an nginx inside its own directory, in the foreground, quiet. */
-export function nginxFrame(directory: string, http: string): string {
+export function nginxFrame(directory: string, http: string, workers = 1): string {
   const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
     .map((kind) => `  ${kind}_temp_path ${directory}/tmp-${kind};\n`)
     .join('');
   return `daemon off;
 master_process on;
-worker_processes 1;
+worker_processes ${workers};
 user root;
 pid ${directory}/nginx.pid;
 error_log stderr warn;
-events { worker_connections 8192; }
+worker_rlimit_nofile 20000;
+events { worker_connections ${workers === 1 ? 8192 : 18000}; }
 http {
 ${temporary}  access_log off;
   tcp_nodelay on;
@@ -45,7 +46,10 @@ ${servers.map((server) => `    server ${server};\n`).join('')}    keepalive 64;
 /** nginx as a reverse proxy that streams: the way operators set it up for WebSocket and SSE. */
 function config(site: ServerSite): string {
   const listen = site.listen
-    .map(({ host, port }) => `    listen ${hostPort(host, port)} backlog=4096;\n`)
+    .map(
+      ({ host, port }) =>
+        `    listen ${hostPort(host, port)} backlog=4096${site.workers > 1 ? ' reuseport' : ''};\n`,
+    )
     .join('');
   return nginxFrame(
     site.directory,
@@ -64,10 +68,11 @@ ${listen}    client_max_body_size 0;
     location /files/ { proxy_pass http://files; proxy_buffers 16 64k; proxy_max_temp_file_size 0; }
   }
 `,
+    site.workers,
   );
 }
 
-/** nginx, one worker, without holdfast. */
+/** nginx without holdfast, one worker unless a scenario needs more. */
 export const nginx: ServerDriver = {
   name: 'nginx',
   programs: ['nginx'],

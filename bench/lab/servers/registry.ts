@@ -2,10 +2,12 @@ import { LabError } from '../errors.ts';
 import { haproxy } from './haproxy.ts';
 import { holdfast } from './holdfast.ts';
 import { nginx } from './nginx.ts';
+import { postgres } from './postgres.ts';
 import type { ServerDriver } from './server.ts';
+import { sshd } from './sshd.ts';
 
 /** Every server that `--server` can name; the first is the default. */
-export const servers: readonly ServerDriver[] = [holdfast, nginx, haproxy];
+export const servers: readonly ServerDriver[] = [holdfast, nginx, haproxy, postgres, sshd];
 
 /** @throws LabError `ERR_LAB_USAGE` for an unknown name. */
 export function serverNamed(name: string): ServerDriver {

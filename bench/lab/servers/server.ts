@@ -1,4 +1,5 @@
 /** The server under test, as the lab sees it: some files, a command, a version. */
+import type { ClientMix } from '../clients/event.ts';
 import type { Family } from '../topology.ts';
 
 /** Where a server under test runs and what it must serve. */
@@ -17,6 +18,10 @@ export interface ServerSite {
   readonly files: readonly string[];
   /** Everything else: `/upload`, `/events`, `/ws`, `/health`. */
   readonly app: readonly string[];
+  /** How many processes shall share the work, where the server can have several. */
+  readonly workers: number;
+  /** Directory of all PoPs' servers together, for keys that they must share. */
+  readonly sharedDirectory: string;
 }
 
 export interface ServerStart {
@@ -31,10 +36,21 @@ export interface ServerDriver {
   readonly name: string;
   /** Programs that must be installed. */
   readonly programs: readonly string[];
+  /** Port of the VIP. Default 80. */
+  readonly port?: number;
+  /** Its own clients when it does not speak HTTP; they take the place of every scenario's. */
+  readonly clients?: ClientMix;
   /** The program's own words, one line. */
   version(): Promise<string>;
   /** Pure: says how to run it in one PoP. It must stay in the foreground. */
   plan(site: ServerSite): ServerStart;
+  /** Makes what files alone cannot: keys, a database. Run before each start. */
+  prepare?(site: ServerSite): Promise<void>;
+  /**
+   * A command that succeeds, inside the PoP, once the server serves the VIP. Default: an HTTP
+   * request that goes through to the origin.
+   */
+  ready?(vip: string, port: number): readonly string[];
 }
 
 /** `host:port`, with brackets around an IPv6 address. */

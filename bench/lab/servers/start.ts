@@ -1,34 +1,42 @@
-/** Starts the server under test on every PoP. */
+/** Starts the server under test on PoPs. */
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { waitForAnswer } from '../answers.ts';
-import { Daemon } from '../daemons.ts';
+import { tryCommand } from '../command.ts';
+import { Daemon, insideNamespace, waitUntil } from '../daemons.ts';
 import type { Lab } from '../lab.ts';
 import { APP_PORT, FILES_PORT } from '../origin/files.ts';
-import { type PopPlan, VIP_PORT } from '../topology.ts';
+import type { PopPlan } from '../topology.ts';
 import { hostPort } from './server.ts';
 
-/** In the order of the topology's PoPs. They may not serve yet. */
-export function startServers(lab: Lab): Promise<Daemon[]> {
-  return Promise.all(lab.topology.pops.map((pop) => startServer(lab, pop)));
+const READY_TIMEOUT_MS = 20_000;
+
+/** In the order of `pops`. They may not serve yet. */
+export function startServers(lab: Lab, pops: readonly PopPlan[]): Promise<Daemon[]> {
+  return Promise.all(pops.map((pop) => startServer(lab, pop)));
 }
 
 async function startServer(lab: Lab, pop: PopPlan): Promise<Daemon> {
-  const { server, family } = lab.options;
+  const { server, family, workers = 1 } = lab.options;
   const origin = lab.origin.address[family];
   const directory = join(lab.directory(pop.name), 'server');
-  await mkdir(directory);
-  const { files, argv, environment } = server.plan({
+  const sharedDirectory = join(lab.stored.directory, 'servers');
+  for (const made of [directory, sharedDirectory]) await mkdir(made, { recursive: true });
+  const site = {
     node: pop.name,
     directory,
     listen: ([4, 6] as const).map((f) => ({
       host: lab.topology.vip[f],
-      port: VIP_PORT,
+      port: lab.port,
       family: f,
     })),
     files: [hostPort(origin, FILES_PORT)],
     app: [hostPort(origin, APP_PORT)],
-  });
+    workers,
+    sharedDirectory,
+  };
+  const { files, argv, environment } = server.plan(site);
+  await server.prepare?.(site);
   for (const [name, text] of Object.entries(files)) {
     await writeFile(join(directory, name), text);
   }
@@ -41,20 +49,34 @@ async function startServer(lab: Lab, pop: PopPlan): Promise<Daemon> {
   });
 }
 
-/** A server is ready when the VIP, asked inside its PoP, brings the origin's answer. */
-export async function waitForServers(lab: Lab, daemons: readonly Daemon[]): Promise<void> {
-  const { server, progress, signal } = lab.options;
-  const url = `${lab.baseUrl}/health`;
+/** A server is ready when the VIP, asked inside its PoP, answers. */
+export async function waitForServers(
+  lab: Lab,
+  pops: readonly PopPlan[],
+  daemons: readonly Daemon[],
+): Promise<void> {
+  const { server, progress } = lab.options;
   let ready = 0;
   await Promise.all(
-    lab.topology.pops.map(async (pop, index) => {
-      await waitForAnswer(lab.namespace(pop.name), url, {
-        complaint: `${server.name} on ${pop.name} does not serve ${url}`,
-        daemons: daemons.slice(index, index + 1),
-        signal,
-      });
+    pops.map(async (pop, index) => {
+      await waitForServer(lab, pop, daemons.slice(index, index + 1));
       ready += 1;
-      progress.step(`waiting for ${server.name}: ${ready} of ${daemons.length} PoPs serve the VIP`);
+      progress.step(`waiting for ${server.name}: ${ready} of ${pops.length} PoPs serve the VIP`);
     }),
   );
+}
+
+async function waitForServer(lab: Lab, pop: PopPlan, daemons: readonly Daemon[]): Promise<void> {
+  const { server, signal } = lab.options;
+  const namespace = lab.namespace(pop.name);
+  const complaint = `${server.name} on ${pop.name} does not serve ${hostPort(lab.vip, lab.port)}`;
+  if (server.ready === undefined) {
+    const options = { complaint, daemons, signal };
+    await waitForAnswer(namespace, `${lab.baseUrl}/health`, options);
+    return;
+  }
+  const inside = insideNamespace(namespace, server.ready(lab.vip, lab.port));
+  const timeoutMs = READY_TIMEOUT_MS;
+  const ask = async () => (await tryCommand(inside)).code === 0;
+  await waitUntil(ask, { complaint, daemons, signal, timeoutMs });
 }

@@ -1,0 +1,200 @@
+/** Makes happen what a scenario asks for, keeps what was done, and puts everything back. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { monotonicMs } from './clock.ts';
+import { NetworkFaults } from './faults/network-faults.ts';
+import { powerOff, powerOn } from './faults/power.ts';
+import { type Flood, forgetNobody, startFlood } from './flood/flood.ts';
+import { type HealingDriver, sumCounters } from './healing/healing.ts';
+import type { Lab } from './lab.ts';
+import type { CrashRecord, FlipRecord, FloodRecord, StepRecord } from './measure/record.ts';
+import type { RunObserver } from './observer.ts';
+import type { FlipMethod } from './route/control.ts';
+import { RouteMover } from './route/mover.ts';
+import type { ScenarioAction, SplitBy } from './scenarios/scenario.ts';
+import type { PopPlan } from './topology.ts';
+
+export interface StageOptions {
+  readonly healing: HealingDriver;
+  readonly flip: FlipMethod;
+  readonly seed: number;
+  readonly observer: RunObserver;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** More flips than these are told of in tens. */
+const FLIPS_TOLD = 5;
+/** How long a killed agent stays away. */
+const AGENT_AWAY_MS = 500;
+
+const SPLITS: Readonly<Record<SplitBy, string>> = {
+  packet: 'every packet goes to a PoP by chance',
+  syn: 'SYNs go to the best PoP, other packets to the next one',
+  ttl: 'the router picks the PoP by TTL',
+  ecn: 'the router picks the PoP by the ECN bits',
+  errors: 'ICMP errors go to the next PoP',
+};
+
+const round = (ms: number) => Math.round(ms * 1_000) / 1_000;
+
+export class Stage {
+  readonly flips: FlipRecord[] = [];
+  readonly steps: StepRecord[] = [];
+  readonly crashes: CrashRecord[] = [];
+  readonly #lab: Lab;
+  readonly #options: StageOptions;
+  readonly #mover: RouteMover;
+  readonly #faults: NetworkFaults;
+  #beganAtMs: number | undefined;
+  #flood: Flood | undefined;
+  #floodRecord: FloodRecord | undefined;
+  #relayedBeforeFlood = 0;
+
+  constructor(lab: Lab, options: StageOptions) {
+    this.#lab = lab;
+    this.#options = options;
+    this.#mover = new RouteMover(lab, options.flip, options.signal);
+    this.#faults = new NetworkFaults(lab);
+  }
+
+  /** The PoP to which the router was last seen to send the VIP's packets. */
+  get routeTo(): PopPlan {
+    return this.#mover.current;
+  }
+
+  get flood(): FloodRecord | undefined {
+    return this.#floodRecord;
+  }
+
+  /** The network as it was built, whatever an earlier run has done to it. */
+  async clear(): Promise<void> {
+    await this.#faults.clear();
+    await forgetNobody(this.#lab);
+    for (const pop of [...this.#lab.crashed]) {
+      this.#options.observer.step(`switching ${pop.name} on again`);
+      await powerOn(this.#lab, pop);
+      this.#lab.crashed.delete(pop);
+    }
+    await this.#mover.restore();
+  }
+
+  /** From now on times are counted: all clients run. */
+  begin(atMs: number): void {
+    this.#beganAtMs = atMs;
+  }
+
+  async perform(action: ScenarioAction): Promise<void> {
+    if (action.type === 'flip') {
+      const { pops } = this.#lab.topology;
+      const next = pops[(this.routeTo.rank + 1) % pops.length]!;
+      await this.#flip(action.to === 'best' ? pops[0]! : next);
+      return;
+    }
+    const atMs = this.#nowMs();
+    const text = await this.#disturb(action);
+    this.steps.push({ atMs: round(atMs), type: action.type, text });
+    this.#options.observer.event(atMs, text);
+  }
+
+  /** The flood is over, and the route is where it was put. */
+  async finish(): Promise<void> {
+    await this.#flood?.finished;
+    await this.#countFlood();
+    await this.#mover.requireStill();
+  }
+
+  close(): void {
+    this.#flood?.stop();
+    this.#mover.close();
+  }
+
+  #nowMs(): number {
+    return this.#beganAtMs === undefined ? 0 : monotonicMs() - this.#beganAtMs;
+  }
+
+  async #flip(to: PopPlan): Promise<void> {
+    const { observer } = this.#options;
+    await this.#countFlood();
+    const from = this.routeTo;
+    const atMs = this.#nowMs();
+    const told = this.flips.length < FLIPS_TOLD;
+    if (told) observer.event(atMs, this.#mover.describe(to));
+    const convergenceMs = await this.#mover.moveTo(to);
+    this.flips.push({ atMs: round(atMs), from: from.name, to: to.name, convergenceMs });
+    const count = this.flips.length;
+    if (told) observer.event(atMs + convergenceMs, `the route points to ${to.name}`);
+    else if (count % 10 === 0) observer.event(atMs, `the route has moved ${count} times`);
+  }
+
+  /** Does it and says what was done. */
+  async #disturb(action: Exclude<ScenarioAction, { type: 'flip' }>): Promise<string> {
+    const pop = 'rank' in action ? this.#lab.topology.pops[action.rank]! : undefined;
+    switch (action.type) {
+      case 'split':
+        await this.#faults.split(action.by);
+        return SPLITS[action.by];
+      case 'mtu':
+        await this.#faults.setClientMtu(action.bytes);
+        return `the link to the clients carries ${action.bytes} bytes`;
+      case 'mesh-loss':
+        await this.#faults.loseMesh(action.percent);
+        return `${action.percent} % of the mesh’s packets are lost`;
+      case 'cut':
+        await this.#faults.cutOff(action.rank);
+        return `${pop?.name} is cut off from the other PoPs`;
+      case 'mend':
+        await this.#faults.mendBackbone();
+        return 'the backbone is whole again';
+      case 'crash':
+        return await this.#crash(pop!);
+      case 'restart-agent':
+        await this.#options.healing.kill(this.#lab, pop!);
+        await sleep(AGENT_AWAY_MS);
+        await this.#options.healing.start(this.#lab, pop!);
+        return this.#options.healing.mode === 'on'
+          ? `the agent of ${pop?.name} was killed and is back`
+          : `there is no agent on ${pop?.name} to restart`;
+      case 'flood': {
+        this.#relayedBeforeFlood = await this.#relayed();
+        const { seed } = this.#options;
+        this.#flood = await startFlood(this.#lab, { ...action, seed });
+        return `a flood of ${action.packetsPerS} ${action.segment.toUpperCase()} segments/s begins`;
+      }
+    }
+  }
+
+  async #crash(pop: PopPlan): Promise<string> {
+    const atMs = this.#nowMs();
+    this.#lab.crashed.add(pop);
+    await powerOff(this.#lab, pop);
+    this.crashes.push({ atMs: round(atMs), pop: pop.name });
+    if (this.routeTo === pop) {
+      const next = this.#lab.topology.pops.find((other) => !this.#lab.crashed.has(other))!;
+      const tookMs = await this.#mover.arriveAt(next);
+      const convergenceMs = round(this.#nowMs() - atMs);
+      this.flips.push({ atMs: round(atMs), from: pop.name, to: next.name, convergenceMs });
+      this.#options.observer.event(atMs + tookMs, `the route points to ${next.name}`);
+    }
+    return `${pop.name} dies`;
+  }
+
+  async #relayed(): Promise<number> {
+    const { healing } = this.#options;
+    const { pops } = this.#lab.topology;
+    const counters = await Promise.all(pops.map((pop) => healing.counters(this.#lab, pop)));
+    return sumCounters(counters).relayedPackets;
+  }
+
+  /**
+   * What a flood alone makes the PoPs relay is counted until the first flip or its own end: after
+   * a flip live sessions are relayed too.
+   */
+  async #countFlood(): Promise<void> {
+    const flood = this.#flood;
+    if (flood === undefined) return;
+    const { sent, failed } = flood.news;
+    const relayed = (await this.#relayed()) - this.#relayedBeforeFlood;
+    const counted = this.#floodRecord?.counted ?? { sent, relayed };
+    const { segment, packetsPerS } = flood.plan;
+    this.#floodRecord = { segment, packetsPerS, sent, failed, counted };
+  }
+}
