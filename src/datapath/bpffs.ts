@@ -42,6 +42,19 @@ export function releaseBpffs(directory: string): void {
   rmdirSync(directory);
 }
 
+/** Removes every directory of pins in `directory` but the one named `keep`. */
+export function removePinsExcept(directory: string, keep: string | undefined): void {
+  let names: string[];
+  try {
+    names = readdirSync(directory);
+  } catch {
+    return;
+  }
+  for (const name of names) {
+    if (/^v\d+(-new)?$/.test(name) && name !== keep) removePins(join(directory, name));
+  }
+}
+
 /** Unlinks every pin in the directory, and the directory. */
 export function removePins(directory: string): void {
   let names: string[];

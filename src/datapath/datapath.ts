@@ -6,7 +6,7 @@ import { randomInt } from 'node:crypto';
 import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { canonicalAddress, type Endpoint, flowKey, isIPv6Text } from './address-bytes.ts';
-import { ensureBpffs, releaseBpffs, removePins } from './bpffs.ts';
+import { ensureBpffs, releaseBpffs, removePinsExcept } from './bpffs.ts';
 import { ConfigRegister } from './config-register.ts';
 import { DatapathError } from './datapath-error.ts';
 import { EventRing } from './event-ring.ts';
@@ -90,9 +90,11 @@ const MISSES_MAX = 65_536;
 /** The kernel counts in windows of 2^24 ns. */
 const WINDOWS_PER_SECOND = 1e9 / 2 ** 24;
 
-/** Where a layout's pins are; another layout's are left to be removed after the change. */
+const LAYOUT_NAME = `v${LAYOUT}`;
+
+/** Where a layout's pins are. */
 function layoutDirectory(pinDirectory: string): string {
-  return join(pinDirectory, `v${LAYOUT}`);
+  return join(pinDirectory, LAYOUT_NAME);
 }
 
 export class Datapath {
@@ -159,6 +161,8 @@ export class Datapath {
       const tunnel = ensureTunnel({ device: options.tunnelDevice, port: options.tunnelPort });
       datapath.#configure(tunnel, underlay, uplinks);
       datapath.#attach(tunnel, uplinks);
+      // The programs of another layout healed until now; from here on ours do.
+      removePinsExcept(options.pinDirectory, LAYOUT_NAME);
       if (!datapath.inherited) datapath.#adopt();
       return datapath;
     } catch (error) {
@@ -290,8 +294,7 @@ export function removeDatapath(
   options: Pick<DatapathOptions, 'pinDirectory' | 'tunnelDevice'>,
 ): void {
   const pinDirectory = options.pinDirectory ?? DEFAULTS.pinDirectory;
-  removePins(layoutDirectory(pinDirectory));
-  removePins(`${layoutDirectory(pinDirectory)}-new`);
+  removePinsExcept(pinDirectory, undefined);
   removeTunnel(options.tunnelDevice ?? DEFAULTS.tunnelDevice);
   releaseBpffs(pinDirectory);
 }

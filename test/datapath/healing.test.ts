@@ -7,7 +7,7 @@ import { patternHash, type Result } from './peer.ts';
 import { type Family, PORT, Pops, VIP } from './pops.ts';
 
 /** Real TCP between processes that know nothing of holdfast, through route changes. */
-const skip = skipReason();
+const skip = skipReason('nft');
 const BYTES = 100_000_000;
 const HASH = patternHash(BYTES);
 const FAMILIES: readonly Family[] = [4, 6];
@@ -203,6 +203,27 @@ for (const underlay of FAMILIES) {
       for (const verdict of ['bad_cookie', 'bad_sender', 'bad_inner', 'unsent'] as const) {
         assert.equal(pops.verdict(verdict), 0, verdict);
       }
+    });
+  });
+}
+
+for (const underlay of FAMILIES) {
+  describe(`sessions whose tunnel shares the uplink, on IPv${underlay}`, { skip }, () => {
+    let pops: Pops;
+
+    before(async () => {
+      pops = await Pops.create({ underlay, shared: true });
+      pops.heal();
+    });
+    after(() => pops?.close());
+
+    test('uploads live through flips, and members’ tunnel packets pass the filter', async () => {
+      for (const family of FAMILIES) {
+        const start = () => pops.job({ family, kind: 'put', amount: 20_000_000 });
+        await flapping(pops, start, patternHash(20_000_000), 4);
+      }
+      assert.ok(pops.verdict('member_tunnel') > 0);
+      assert.equal(pops.verdict('foreign_tunnel'), 0);
     });
   });
 }

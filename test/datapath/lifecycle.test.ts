@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, readdirSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, renameSync } from 'node:fs';
 import { connect, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { after, afterEach, before, describe, test } from 'node:test';
@@ -171,6 +171,25 @@ describe('life of the datapath', { skip }, () => {
           .sort(),
         ['link-away-other', 'link-state', 'link-tunnel', 'link-uplink-other'],
       );
+    } finally {
+      frames.close();
+    }
+  });
+
+  test('the programs of another layout make room when ours are in place', () => {
+    const frames = new FrameSocket('farup');
+    try {
+      start();
+      running!.close();
+      // As an agent of another version would have left it.
+      renameSync(join(pinDirectory, 'v1'), join(pinDirectory, 'v99'));
+      start();
+      assert.ok(!running!.inherited);
+      assert.ok(!existsSync(join(pinDirectory, 'v99')));
+      frames.send(
+        tcpFrame({ from: '203.0.113.9', fromPort: 1, to: VIP.address, toPort: 443, flags: SYN }),
+      );
+      assert.equal(running!.verdicts.read().syn, 1);
     } finally {
       frames.close();
     }

@@ -16,11 +16,14 @@ const prctl = libc.func(
   'int prctl(int, unsigned long, unsigned long, unsigned long, unsigned long)',
 );
 
-/** Why these tests cannot run here, or false. */
-export function skipReason(): string | false {
+/** Why these tests cannot run here, or false. `programs` are needed too. */
+export function skipReason(...programs: string[]): string | false {
   if (process.platform !== 'linux' || process.getuid?.() !== 0) return 'needs root on Linux';
   if (!existsSync('/sys/kernel/btf/vmlinux')) return 'needs a kernel with BTF';
   if (spawnSync('ip', ['-V']).status !== 0) return 'needs iproute2';
+  for (const program of programs) {
+    if (spawnSync(program, ['--version']).status !== 0) return `needs ${program}`;
+  }
   const words = 'ip link add name probe type vxlan external dstport 4789'.split(' ');
   if (spawnSync('unshare', ['--net', ...words]).status !== 0) {
     return 'needs network namespaces and VXLAN';

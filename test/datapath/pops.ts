@@ -24,6 +24,8 @@ const PEER = fileURLToPath(new URL('./peer.ts', import.meta.url));
 export interface PopsOptions {
   /** Of the tunnel. */
   readonly underlay: Family;
+  /** The tunnel runs over the uplinks and the router instead of the backbone. */
+  readonly shared?: boolean;
   /** The PoPs (0 to 2) that are every flow's homes, best first. Default: 0, 1, 2. */
   readonly homes?: readonly number[];
   readonly graceMs?: number;
@@ -90,6 +92,9 @@ export class Pops {
   }
 
   underlay(pop: number): string {
+    if (this.#options.shared) {
+      return this.#options.underlay === 4 ? `198.51.100.${4 * pop + 2}` : `2001:db8:${pop + 1}::2`;
+    }
     return this.#options.underlay === 4 ? `198.51.100.${129 + pop}` : `2001:db8:b::${1 + pop}`;
   }
 

@@ -1,0 +1,219 @@
+/**
+ * Where the datapath is measured: real 1,500-byte frames through an entry B to the owner A, once
+ * healed and once as plain routing of the same kernel, by two equal ways:
+ *
+ *     client ── router ──┬── up  (hf_uplink) ──▶ B ── tunnel ──▶ A   VIP 192.0.2.10
+ *                        └── up2 (nothing) ────▶ B ── routing ─▶ A   address 192.0.2.20
+ *
+ * Each hop's receiving work runs in a kernel thread of its own (threaded NAPI), so that the
+ * processor time of B's two entries can be read.
+ */
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { readdirSync, readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { type Endpoint, flowKey } from '../../src/datapath/address-bytes.ts';
+import { Datapath } from '../../src/datapath/datapath.ts';
+import { ip, Namespace, scratchDirectory, sh } from '../../test/datapath/namespace.ts';
+
+export const CLIENT = '203.0.113.2';
+export const PORT = 443;
+export const WAYS = {
+  healed: { address: '192.0.2.10', device: 'up' },
+  plain: { address: '192.0.2.20', device: 'up2' },
+} as const;
+export type Way = keyof typeof WAYS;
+const SERVER = fileURLToPath(new URL('./sink.ts', import.meta.url));
+
+export class Ground {
+  readonly client = Namespace.create();
+  readonly router = Namespace.create();
+  readonly entry = Namespace.create();
+  readonly owner = Namespace.create();
+  readonly #scratch = scratchDirectory();
+  readonly #threads: Partial<Record<Way, number>> = {};
+  #children: ChildProcess[] = [];
+  #datapath: Datapath | undefined;
+  #ownerDatapath: Datapath | undefined;
+
+  static async create(): Promise<Ground> {
+    const self = new Ground();
+    try {
+      self.#wire();
+      self.#startDatapaths();
+      await self.#serve();
+    } catch (error) {
+      self.close();
+      throw error;
+    }
+    return self;
+  }
+
+  get datapath(): Datapath {
+    return this.#datapath!;
+  }
+
+  /** Starts a process of the benchmark in a namespace; it is ended with the ground. */
+  start(namespace: Namespace, ...words: string[]): ChildProcess {
+    const child = namespace.run(() =>
+      spawn(process.execPath, words, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] }),
+    );
+    this.#children.push(child);
+    return child;
+  }
+
+  /** Gives the entry the ticket of a connection of the client with A. */
+  teach(way: Way, port: number): void {
+    if (way === 'plain') return;
+    const client: Endpoint = { address: CLIENT, port };
+    const key = flowKey(client, { address: WAYS.healed.address, port: PORT });
+    const slot = this.datapath.nodes.slotOf('198.51.100.130')!;
+    this.datapath.tickets.learn(key, slot);
+    this.datapath.tickets.flush();
+  }
+
+  /** Before connecting, healed traffic goes straight to A; afterwards by B. */
+  route(to: 'owner' | 'entry'): void {
+    const via = to === 'owner' ? '198.51.100.10' : '198.51.100.2';
+    this.router.run(() => ip(`route replace ${WAYS.healed.address}/32 via ${via}`));
+  }
+
+  /**
+   * Whether the owner's work is kept out of the entry's thread. For that the entry must split what
+   * GRO joined, which a network card would do: right for counting small packets, wrong for bulk.
+   */
+  separateOwner(on: boolean): void {
+    this.entry.run(() => sh(`ethtool -K under tso ${on ? 'off' : 'on'}`));
+  }
+
+  /** Processor time of the entry's receiving thread of this way so far, and packets received. */
+  read(way: Way): { cpuNs: number; packets: number } {
+    const pid = this.#threads[way]!;
+    const cpuNs = Number(readFileSync(`/proc/${pid}/schedstat`, 'latin1').split(' ')[0]);
+    const shown = this.entry.run(() => sh(`ip -s -j link show dev ${WAYS[way].device}`));
+    const [link] = JSON.parse(shown) as [{ stats64: { rx: { packets: number } } }];
+    return { cpuNs, packets: link.stats64.rx.packets };
+  }
+
+  close(): void {
+    for (const child of this.#children) child.kill('SIGKILL');
+    this.#children = [];
+    this.entry.run(() => this.#datapath?.remove());
+    this.owner.run(() => this.#ownerDatapath?.remove());
+    for (const one of [this.client, this.router, this.entry, this.owner]) one.close();
+    this.#scratch.drop('a', 'b');
+  }
+
+  #wire(): void {
+    const { client, router, entry, owner } = this;
+    router.run(() => {
+      sh('sysctl -qw net.ipv4.ip_forward=1');
+      ip(
+        `link add toclient type veth peer name up netns ${client.path}`,
+        `link add toentry type veth peer name up netns ${entry.path}`,
+        `link add toentry2 type veth peer name up2 netns ${entry.path}`,
+        `link add toowner type veth peer name up netns ${owner.path}`,
+        ...device('toclient', '203.0.113.1/24'),
+        ...device('toentry', '198.51.100.1/30'),
+        ...device('toentry2', '198.51.100.5/30'),
+        ...device('toowner', '198.51.100.9/30'),
+      );
+    });
+    client.run(() => {
+      ip(...device('up', `${CLIENT}/24`), 'route add default via 203.0.113.1');
+      // Frames as a network card would bring them, not the giants that veth passes on.
+      ip('link set dev up gso_max_segs 1');
+    });
+    entry.run(() => {
+      sh('sysctl -qw net.ipv4.ip_forward=1 net.ipv4.conf.all.rp_filter=0');
+      ip(
+        `link add name under type veth peer name under netns ${owner.path}`,
+        ...device('up', '198.51.100.2/30'),
+        ...device('up2', '198.51.100.6/30'),
+        ...device('under', '198.51.100.129/25'),
+        `address add ${WAYS.healed.address}/32 dev lo`,
+        'route add default via 198.51.100.1',
+        `route add ${WAYS.plain.address}/32 via 198.51.100.130`,
+      );
+    });
+    owner.run(() => {
+      sh('sysctl -qw net.ipv4.conf.all.rp_filter=0');
+      ip(
+        ...device('up', '198.51.100.10/30'),
+        ...device('under', '198.51.100.130/25'),
+        `address add ${WAYS.healed.address}/32 dev lo`,
+        `address add ${WAYS.plain.address}/32 dev lo`,
+        'route add default via 198.51.100.9',
+      );
+    });
+    router.run(() => ip(`route add ${WAYS.plain.address}/32 via 198.51.100.6`));
+    this.route('owner');
+    // A veth hands packets to the receiver's NAPI only when it cannot send segments unsplit.
+    router.run(() => {
+      for (const name of ['toentry', 'toentry2']) sh(`ethtool -K ${name} tso off`);
+    });
+    this.#threads.healed = threadedNapi(entry, 'up');
+    this.#threads.plain = threadedNapi(entry, 'up2');
+    threadedNapi(owner, 'under');
+    threadedNapi(owner, 'up');
+  }
+
+  #startDatapaths(): void {
+    const common = {
+      uplinks: ['up'],
+      vips: [{ address: WAYS.healed.address, port: PORT }],
+      cookie: 1,
+      hashSeed: 1,
+      ticketsMax: 65_536,
+      ownFlowsMax: 65_536,
+    };
+    const start = (namespace: Namespace, name: string, underlay: string) =>
+      namespace.run(() =>
+        Datapath.start({ ...common, underlay, pinDirectory: `${this.#scratch.path}/${name}` }),
+      );
+    const a = start(this.owner, 'a', '198.51.100.130');
+    this.#ownerDatapath = a;
+    const b = start(this.entry, 'b', '198.51.100.129');
+    this.#datapath = b;
+    a.nodes.place({ address: '198.51.100.129', boot: b.boot, state: 'alive' });
+    b.nodes.place({ address: '198.51.100.130', boot: a.boot, state: 'alive' });
+  }
+
+  async #serve(): Promise<void> {
+    const addresses = Object.values(WAYS).map(({ address }) => address);
+    const server = this.start(this.owner, SERVER, 'serve', ...addresses);
+    await once(server, 'message');
+  }
+}
+
+function device(name: string, address: string): string[] {
+  return [`address add ${address} dev ${name}`, `link set dev ${name} up`];
+}
+
+function napiThreads(): Set<number> {
+  const found = new Set<number>();
+  for (const name of readdirSync('/proc')) {
+    if (!/^\d+$/.test(name)) continue;
+    try {
+      const comm = readFileSync(`/proc/${name}/comm`, 'latin1');
+      if (comm.startsWith('napi/')) found.add(Number(name));
+    } catch {
+      // Ended meanwhile.
+    }
+  }
+  return found;
+}
+
+/** Switches GRO and threaded NAPI on. @returns the thread of the first queue that appeared. */
+function threadedNapi(namespace: Namespace, name: string): number {
+  return namespace.run(() => {
+    const before = napiThreads();
+    sh(`ethtool -K ${name} gro on`);
+    const script = `mount -t sysfs sysfs /sys && echo 1 > /sys/class/net/${name}/threaded`;
+    const result = spawnSync('unshare', ['--mount', 'sh', '-c', script], { encoding: 'utf8' });
+    if (result.status !== 0) throw new Error(`threaded NAPI on ${name}: ${result.stderr}`);
+    const fresh = [...napiThreads()].filter((pid) => !before.has(pid));
+    if (fresh.length !== 1) throw new Error(`${name} has ${fresh.length} receiving threads, not 1`);
+    return fresh[0]!;
+  });
+}
