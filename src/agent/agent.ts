@@ -270,6 +270,7 @@ async function startMesh(
       );
       const switched = switchedFlows(log);
       const flows = new FlowFeed(directory, wakingTickets(datapath, fill), slots, {
+        self: peers.self,
         switched: (key, owner, foundBy) => {
           const { client, vip } = flowEnds(key);
           switched.add(performance.now(), {

@@ -33,6 +33,7 @@ export interface FlowTickets {
 }
 
 export interface FlowFeedOptions {
+  readonly self: PeerIndex;
   /** Told of the first packet of each flow that is relayed. The key is valid during the call only. */
   readonly switched: (key: FlowKey, owner: PeerIndex | undefined, source: TicketSource) => void;
   /** Told that `entry` should know who owns the flow. */
@@ -172,8 +173,13 @@ export class FlowFeed implements EventReader, ChangeReader {
     if (slot !== NO_SLOT) this.#tickets.learn(key, slot, 'directory');
   }
 
+  /**
+   * The end of a ticket is not the end of all packets: the client's last acknowledgements and the
+   * owner's TIME_WAIT come after it. So the kernel keeps it until it needs the room, unless this
+   * node has taken the flow over. An owner that lacks the flow says so, and that removes it.
+   */
   voided(key: FlowKey): void {
-    this.#tickets.forget(key);
+    if (this.#directory.lookupLocal(key) === this.#options.self) this.#tickets.forget(key);
   }
 
   /** A home says who owns a flow of which a packet came in here. */

@@ -24,6 +24,8 @@ export const mayImport: Readonly<Record<string, readonly string[]>> = {
   edge: ['errors', 'config'],
   admin: ['errors', 'config'],
   supervisor: ['errors', 'config'],
+  // Mesh and datapath as one process, with the log and the admin server of every process.
+  agent: ['errors', 'config', 'proto', 'sync', 'datapath', 'admin', 'supervisor'],
   // The program of a worker process: an edge, told what to do by its supervisor.
   worker: ['errors', 'config', 'edge', 'supervisor'],
   // The library: what it exports may come from any room but the processes'.
@@ -39,10 +41,11 @@ export const mayImport: Readonly<Record<string, readonly string[]>> = {
     'datapath',
     'announce',
     'proto',
+    'agent',
   ],
-  cli: ['errors', 'config', 'node', 'bench'],
+  cli: ['errors', 'config', 'node', 'bench', 'agent', 'datapath'],
   // Lab and benchmarks use the rooms, never the processes or the command line.
-  bench: ['errors', 'config', 'proto', 'sync', 'datapath', 'edge', 'announce'],
+  bench: ['errors', 'config', 'proto', 'sync', 'datapath', 'edge', 'announce', 'agent'],
 };
 
 /**

@@ -16,8 +16,9 @@ import type { HealingCounters, HealingDriver } from './healing.ts';
 
 const ADMIN = '127.0.0.1:2029';
 const MESH_PORT = 7946;
-const READY_TIMEOUT_MS = 20_000;
+const READY_TIMEOUT_MS = 40_000;
 const STOP_TIMEOUT_MS = 5_000;
+const REMOVE_TIMEOUT_MS = 60_000;
 
 /** What runs in one PoP. */
 interface Site {
@@ -171,7 +172,9 @@ export const agentDriver: HealingDriver = {
     await endAgent(site, 'SIGTERM');
     if (await isRunning(site.mounts)) {
       const remove = agentArgv(lab, pop, site, '--remove');
-      await tryCommand(insideNamespace(lab.namespace(pop.name), remove));
+      await tryCommand(insideNamespace(lab.namespace(pop.name), remove), {
+        timeoutMs: REMOVE_TIMEOUT_MS,
+      });
       if (site.mounts.pid !== undefined) process.kill(site.mounts.pid);
     }
     stateOf(lab).sites.delete(pop.name);
