@@ -2,6 +2,7 @@
 import type { Socket } from 'node:net';
 import type { Exchange } from './exchange.ts';
 import { forwardedElement } from './forwarded.ts';
+import type { RosterEntry } from './roster.ts';
 
 const connectionOf = Symbol('holdfast.connection');
 
@@ -17,7 +18,8 @@ export interface Endpoint {
 }
 
 /** One TCP connection from a client. */
-export class ClientConnection {
+export class ClientConnection implements RosterEntry {
+  place = -1;
   /** Who holds the other end of the TCP connection. */
   readonly peer: Endpoint;
   /** Who the connection is from: the PROXY protocol's source, else the peer. */

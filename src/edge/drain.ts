@@ -2,7 +2,7 @@
 import type { Config } from '../config/schema.ts';
 import type { ClientConnection } from './connection.ts';
 import type { Forwarding } from './forward.ts';
-import type { InFlight } from './in-flight.ts';
+import type { Roster } from './roster.ts';
 import type { Tunnel } from './tunnel.ts';
 
 /** A connection that asked nothing by then is closed: it may never ask. */
@@ -10,10 +10,10 @@ const SILENT_MS = 1_000;
 
 export interface Draining {
   readonly gateway: {
-    readonly active: InFlight<Forwarding>;
-    readonly tunnels: ReadonlySet<Tunnel>;
+    readonly active: Roster<Forwarding>;
+    readonly tunnels: Roster<Tunnel>;
   };
-  readonly connections: ReadonlySet<ClientConnection>;
+  readonly connections: Roster<ClientConnection>;
   /** Closes keep-alive connections that wait for their next request. */
   readonly closeIdle: () => void;
 }
@@ -55,7 +55,7 @@ export class Drain {
       const cut = connections.size;
       for (const tunnel of gateway.tunnels) tunnel.cut();
       for (const forwarding of gateway.active) forwarding.cut();
-      for (const connection of [...connections]) connection.socket?.destroy();
+      for (const connection of connections) connection.socket?.destroy();
       this.#end(cut);
     } else if (connections.size === 0) {
       this.#end(0);

@@ -17,6 +17,7 @@ import { EdgeListener } from './listener.ts';
 import { makeRegistry } from './metrics.ts';
 import type { OriginSnapshot } from './origin-pool.ts';
 import { type Refusal, refusals } from './refusal.ts';
+import { Roster } from './roster.ts';
 import { type Route, RoutingTable } from './route.ts';
 
 export interface EdgeDeps {
@@ -53,7 +54,7 @@ export class Edge {
   readonly #ticketKeys: Buffer<ArrayBuffer>;
   readonly #sink: AccessLogSink | null;
   readonly #listeners = new Map<string, EdgeListener>();
-  readonly #connections = new Set<ClientConnection>();
+  readonly #connections = new Roster<ClientConnection>();
   /** The newest is in use; older ones serve connections that they accepted. */
   #fronts: HttpFront[] = [];
   #config: Config;

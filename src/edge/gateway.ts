@@ -12,11 +12,11 @@ import {
   upgradeFramingFault,
 } from './framing.ts';
 import { fieldValue, originRequestHeaders } from './headers.ts';
-import { InFlight } from './in-flight.ts';
 import type { OriginState } from './origin-pool.ts';
 import { mergedSlashes, normalizedPath } from './path.ts';
 import { redirectLocation } from './redirect.ts';
 import { type Refusal, refusalBody, refusals } from './refusal.ts';
+import { Roster } from './roster.ts';
 import type { Route, RoutingTable } from './route.ts';
 import { RouteCounts } from './route-counts.ts';
 import { hostWithoutPort } from './router.ts';
@@ -37,8 +37,8 @@ export class Gateway {
   /** The pseudonym of this hop (RFC 9110, 7.6.3). */
   readonly via: string;
   readonly log: Logger;
-  readonly active = new InFlight<Forwarding>();
-  readonly tunnels = new Set<Tunnel>();
+  readonly active = new Roster<Forwarding>();
+  readonly tunnels = new Roster<Tunnel>();
   /** Counts of requests that no route answered for. */
   readonly unrouted = new RouteCounts();
   /** By code. */

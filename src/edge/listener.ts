@@ -178,8 +178,8 @@ export class EdgeListener {
       else socket.destroy();
       return;
     }
-    connection.closers.push(() => this.options.left(connection));
-    socket.once('close', () => connection.closed());
+    this.#leaveWith(connection);
+    socket.once('close', closedOf(connection));
     if (this.#tls === undefined) {
       connection.attach(socket);
       this.options.ready(socket, connection);
@@ -189,6 +189,11 @@ export class EdgeListener {
     this.#handshakes.set(key, connection);
     socket.once('close', () => this.#handshakes.delete(key));
     this.#tls.emit('connection', socket);
+  }
+
+  /** Closures of one scope keep all that any of them uses; this one must not keep a dead socket. */
+  #leaveWith(connection: ClientConnection): void {
+    connection.closers.push(() => this.options.left(connection));
   }
 
   #makeTls(): TlsServer {
@@ -232,3 +237,7 @@ export class EdgeListener {
 }
 
 function ignore(): void {}
+
+function closedOf(connection: ClientConnection): () => void {
+  return () => connection.closed();
+}

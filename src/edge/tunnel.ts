@@ -3,6 +3,7 @@ import { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import type { Outcome } from './access-log.ts';
 import { closeFrame1012, FrameCursor } from './frame-cursor.ts';
+import type { RosterEntry } from './roster.ts';
 import type { Route } from './route.ts';
 
 /** After our Close frame the client may answer it; then the tunnel is cut. */
@@ -19,7 +20,8 @@ export interface TunnelOwner {
  * Bytes go through untouched: messages are never re-framed. A side that does not take what it is
  * sent stops the reading of the other; a half-close (FIN) is passed on and the other direction goes on.
  */
-export class Tunnel {
+export class Tunnel implements RosterEntry {
+  place = -1;
   #client: Socket;
   #origin: Socket;
   readonly route: Route;

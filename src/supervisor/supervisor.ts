@@ -18,6 +18,12 @@ import { MetricsTotal } from './metrics-total.ts';
 import { degradations, mergedSites, type NodeStatus, sum } from './status.ts';
 import { type Collected, type SlotOwner, WorkerSlot } from './worker-slot.ts';
 
+/**
+ * What a request leaves behind dies young: more room for it costs memory and saves no time. With
+ * V8's own choice an idle tunnel took 13.5 kB, with this 9.0 (9,000 tunnels).
+ */
+const YOUNG_GENERATION = '--max-semi-space-size=8';
+
 /** A worker that takes longer to take a configuration over is stuck. */
 const APPLY_TIMEOUT_MS = 30_000;
 /** Status and metrics do not wait longer for a busy worker. */
@@ -107,7 +113,12 @@ export class Supervisor implements SlotOwner {
    */
   async start(): Promise<void> {
     cluster.schedulingPolicy = cluster.SCHED_NONE;
-    cluster.setupPrimary({ exec: this.#deps.workerFile, args: [], serialization: 'advanced' });
+    cluster.setupPrimary({
+      exec: this.#deps.workerFile,
+      execArgv: [...process.execArgv, YOUNG_GENERATION],
+      args: [],
+      serialization: 'advanced',
+    });
     const started = new Promise<void>((resolve, reject) => {
       this.#started = { resolve, reject };
     });

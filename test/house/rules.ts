@@ -71,7 +71,9 @@ export const shells: ReadonlyMap<string, string> = new Map([
   ['src/edge/request-body.ts', 'reads from a client'],
   ['src/edge/route.ts', 'owns the links to origins, draws randomness for its pool'],
   ['src/edge/tunnel.ts', 'relays between sockets'],
+  ['src/sync/mesh.ts', 'owns the UDP socket, the streams and the one timer'],
   ['src/sync/node-cipher.ts', 'draws keys'],
+  ['src/sync/streams.ts', 'owns the TCP connections between nodes'],
 ]);
 
 /** What a core may take from node: pure functions only. */

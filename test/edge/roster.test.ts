@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { InFlight } from '../../src/edge/in-flight.ts';
+import { Roster } from '../../src/edge/roster.ts';
 
 const entry = (name: number) => ({ name, place: -1 });
 
 test('holds what was added and not deleted, whatever the order', () => {
   fc.assert(
     fc.property(fc.array(fc.tuple(fc.boolean(), fc.nat(9))), (steps) => {
-      const list = new InFlight<ReturnType<typeof entry>>();
+      const list = new Roster<ReturnType<typeof entry>>();
       const entries = Array.from({ length: 10 }, (_, i) => entry(i));
       const model = new Set<number>();
       for (const [adds, i] of steps) {
@@ -27,7 +27,7 @@ test('holds what was added and not deleted, whatever the order', () => {
 });
 
 test('entries may leave while the list is gone through; each is given once', () => {
-  const list = new InFlight<ReturnType<typeof entry>>();
+  const list = new Roster<ReturnType<typeof entry>>();
   const entries = Array.from({ length: 6 }, (_, i) => entry(i));
   for (const one of entries) list.add(one);
   const given: number[] = [];

@@ -1,16 +1,16 @@
 /**
- * Requests at work. A core. Not a `Set`: of one that is added to and deleted from without pause, V8
+ * Requests, tunnels, connections: whatever comes and goes without pause. A core. Not a `Set`: of one that is added to and deleted from without pause, V8
  * makes a new table again and again; each old one keeps what was in it, and the table after it, alive
  * until the next full collection. More than a quarter of all that requests allocate survived so.
  */
 
-/** Anything that can be in one list. */
-export interface InFlightEntry {
-  /** Its place, or -1. Written by the list alone. */
+/** Anything that can be in one roster. */
+export interface RosterEntry {
+  /** Its place, or -1. Written by the roster alone. */
   place: number;
 }
 
-export class InFlight<T extends InFlightEntry> {
+export class Roster<T extends RosterEntry> {
   readonly #entries: T[] = [];
 
   get size(): number {
