@@ -246,12 +246,15 @@ for (const { family, client, vip, router, other, unreachable } of FAMILIES) {
       expect(much, 'search', DROP, 'search');
     });
 
-    test('a ticket found by the search ends the wait', () => {
+    test('a ticket found by the search ends the wait, and a later one begins anew', () => {
       const from = fresh();
       send(from);
       bench.tickets.learn(flowKey(from, VIP), bench.b, 'search');
       bench.tickets.flush();
       expect(send(from), 'relay_ticket', REDIRECT, 'switched to b by search');
+      bench.tickets.forget(flowKey(from, VIP));
+      bench.tickets.flush();
+      expect(send(from), 'search', DROP, 'search');
     });
 
     test('over the limit of searches nothing is told, and nothing is reset by a guess', () => {

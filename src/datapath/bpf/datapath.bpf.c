@@ -92,6 +92,8 @@ static __always_inline int relay(struct __sk_buff *skb, const struct packet *p,
 
 	if (!(ticket->flags & HF_SEEN)) {
 		ticket->flags |= HF_SEEN;
+		/* Should it become unknown again, it gets its whole time of grace again. */
+		bpf_map_delete_elem(&hf_misses, &p->key);
 		tell(HF_EV_SWITCHED | ticket->source << 8, owner, 0, &p->key, c);
 	}
 	return send(skb, c, bucket, owner, S_DELIVER, HF_V_RELAY_TICKET);
