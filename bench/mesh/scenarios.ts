@@ -98,8 +98,14 @@ export async function measureMemory(tickets: number): Promise<MemoryResult> {
     await sleep(3_000);
     const before = await home!.usage();
     await owner!.follow(plan(0, tickets));
-    await sleep((tickets / flowsPerSecond) * 1_000 + 5_000);
-    const after = await home!.usage();
+    await sleep((tickets / flowsPerSecond) * 1_000);
+    let after = await home!.usage();
+    for (let tries = 0; tries < 60; tries += 1) {
+      await sleep(2_000);
+      const before = after.ticketsKept;
+      after = await home!.usage();
+      if (after.ticketsKept === before) break;
+    }
     const kept = after.ticketsKept - before.ticketsKept;
     return { tickets: kept, bytesPerTicket: (after.rssBytes - before.rssBytes) / kept };
   });
