@@ -67,7 +67,7 @@ export const TICKET = {
 
 export const BIRTH = { bytes: 12, generation: 0, isn: 4, told: 8 } as const;
 export const OWN = { bytes: 8, generation: 0, bucket: 4, zero: 6 } as const;
-export const MISS = { bytes: 8, first_ns: 0 } as const;
+export const MISS = { bytes: 16, first_ns: 0, seq: 8, zero: 12 } as const;
 
 export const EVENT = {
   bytes: 48,

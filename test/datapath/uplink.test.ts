@@ -257,6 +257,17 @@ for (const { family, client, vip, router, other, unreachable } of FAMILIES) {
       expect(send(from), 'search', DROP, 'search');
     });
 
+    test('ports used again by another flow begin the time of grace anew', () => {
+      const from = fresh();
+      expect(send(from, { seq: 0xffff_ff00 }), 'search', DROP, 'search');
+      bench.config.set('grace_ms', 0);
+      const near = send(from, { seq: 0x100 });
+      const far = send(from, { seq: 0x7fff_0000 });
+      bench.config.set('grace_ms', 60_000);
+      expect(near, 'unknown', NEXT);
+      expect(far, 'search', DROP, 'search');
+    });
+
     test('over the limit of searches nothing is told, and nothing is reset by a guess', () => {
       const from = fresh();
       bench.config.set('searches_max', 0);

@@ -53,6 +53,9 @@ static __always_inline int send(struct __sk_buff *skb, const struct hf_config *c
 	return end(verdict, bpf_redirect(c->tunnel_ifindex, 0));
 }
 
+/* Packets of one flow that are under way together lie this near. */
+#define SEQ_NEAR (1u << 24)
+
 /*
  * Nobody we asked knows the flow. A reset now would be a guess: its ticket may be on the way. So its
  * packets are dropped for the time of grace, in which the client repeats them, while the agent
@@ -63,13 +66,15 @@ static __noinline int unknown(const struct packet *p, const struct hf_config *c,
 {
 	__u64 now = bpf_ktime_get_ns();
 	struct hf_miss *miss, first = {};
+	__u32 seq = bpf_ntohl(p->seq);
 	__u64 age_ms;
 
 	/* The kernel answers neither. */
 	if (p->parsed != P_TCP || p->flags & TCP_RST)
 		return pass(HF_V_UNKNOWN_SILENT);
 	miss = bpf_map_lookup_elem(&hf_misses, &p->key);
-	if (miss) {
+	/* Repeated packets have the same number; ports used again have another flow's. */
+	if (miss && seq - miss->seq + SEQ_NEAR < 2 * SEQ_NEAR) {
 		age_ms = (now - miss->first_ns) / 1000000;
 		if (age_ms < c->grace_ms)
 			return drop(HF_V_GRACE);
@@ -77,6 +82,7 @@ static __noinline int unknown(const struct packet *p, const struct hf_config *c,
 			return pass(HF_V_UNKNOWN);
 	}
 	first.first_ns = now;
+	first.seq = seq;
 	bpf_map_update_elem(&hf_misses, &p->key, &first, BPF_ANY);
 	if (!within(HF_L_SEARCH, c->searches_max))
 		return drop(HF_V_SEARCH_LIMITED);

@@ -121,8 +121,10 @@ _Static_assert(sizeof(struct hf_own) == 8, "");
 
 struct hf_miss {
 	__u64 first_ns;
+	__u32 seq; /* of the packet; another flow on the same ports has quite another */
+	__u32 zero;
 };
-_Static_assert(sizeof(struct hf_miss) == 8, "");
+_Static_assert(sizeof(struct hf_miss) == 16, "");
 
 struct hf_window {
 	__u64 number;

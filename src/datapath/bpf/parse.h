@@ -24,6 +24,7 @@ enum parsed {
 struct packet {
 	struct hf_key key; /* of UDP: source and destination instead of client and VIP */
 	__be32 ack;
+	__be32 seq;
 	__u32 l4;
 	__u8 parsed;
 	__u8 family; /* 4 or 6 */
@@ -88,6 +89,7 @@ static __always_inline void parse_ports(struct __sk_buff *skb, struct packet *p,
 		p->key.client_port = tcp.source;
 		p->key.vip_port = tcp.dest;
 		p->ack = tcp.ack_seq;
+		p->seq = tcp.seq;
 		p->flags = tcp.flags;
 		p->parsed = P_TCP;
 	}
