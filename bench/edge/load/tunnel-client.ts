@@ -10,6 +10,8 @@ const port = Number(process.argv[2]);
 /** Handshakes under way at a time: below every listener's backlog. */
 const OPENING_MAX = 64;
 const HANDSHAKE_MS = 20_000;
+/** After the end of a round, for what is under way. */
+const LATE_MS = 5_000;
 const REQUEST = `GET /tunnel HTTP/1.1\r
 Host: 127.0.0.1:${port}\r
 User-Agent: holdfast-bench\r
@@ -29,6 +31,8 @@ interface Round {
   readonly untilMs: number;
   readonly messagesMax: number;
   messages: number;
+  /** Sent and not come back yet. */
+  underWay: number;
   failed: number;
 }
 
@@ -42,6 +46,8 @@ class Tunnel {
   #resolve: (open: boolean) => void;
   #isOpen = false;
   #sent = 0;
+  /** Its message is under way. */
+  #waits = false;
   /** A head or an echo that has come in part. */
   #partial = Buffer.alloc(0);
 
@@ -66,14 +72,17 @@ class Tunnel {
     this.#socket.on('error', () => undefined);
     this.#socket.on('close', () => {
       tunnels.delete(this);
-      if (round !== undefined) round.failed += 1;
       this.#resolve(false);
+      if (round === undefined) return;
+      round.failed += 1;
+      if (this.#waits) cameBack(round);
     });
     this.#socket.write(REQUEST);
   }
 
   send(): void {
     this.#sent += 1;
+    this.#waits = true;
     numberFrame(this.#frame, this.#sent);
     this.#socket.write(this.#frame.toString('latin1'), 'latin1');
   }
@@ -113,11 +122,18 @@ class Tunnel {
       return;
     }
     this.#resolve(true);
+    this.#waits = false;
     if (round === undefined) return;
     round.messages += 1;
     if (performance.now() < round.untilMs && round.messages < round.messagesMax) this.send();
-    else finish(round);
+    else cameBack(round);
   }
+}
+
+/** A message will have no successor. The round ends with the last, so that none is left for the next. */
+function cameBack(begun: Round): void {
+  begun.underWay -= 1;
+  if (begun.underWay === 0) finish(begun);
 }
 
 function finish(ended: Round): void {
@@ -144,11 +160,22 @@ async function open(count: number): Promise<void> {
 
 function echo(ms: number, messagesMax: number): void {
   const startedMs = performance.now();
-  const begun: Round = { startedMs, untilMs: startedMs + ms, messagesMax, messages: 0, failed: 0 };
+  const begun: Round = {
+    startedMs,
+    untilMs: startedMs + ms,
+    messagesMax,
+    messages: 0,
+    underWay: tunnels.size,
+    failed: 0,
+  };
   round = begun;
   for (const tunnel of tunnels) tunnel.send();
-  // Also when nothing comes back any more.
-  setTimeout(() => finish(begun), ms + 500);
+  setTimeout(() => {
+    if (round !== begun) return;
+    // They do not come back any more.
+    begun.failed += begun.underWay;
+    finish(begun);
+  }, ms + LATE_MS);
 }
 
 function report(message: TunnelReport): void {
