@@ -16,7 +16,6 @@ import {
   targetLine,
 } from '../measure/report.ts';
 import { orderOfRound } from '../measure/rounds.ts';
-import { FrameBlast } from './frame-blast.ts';
 import { Ground, WAYS, type Way } from './ground.ts';
 import { measureMaps } from './maps.ts';
 
@@ -41,7 +40,7 @@ async function ask(child: ChildProcess, word: string): Promise<Record<string, nu
 async function connectSenders(ground: Ground): Promise<Record<Way, Sender>> {
   const senders = {} as Record<Way, Sender>;
   for (const way of NAMES) {
-    const child = ground.start(ground.client, SINK, 'send', WAYS[way].address);
+    const child = ground.start(ground.client, SINK, 'client', WAYS[way].address);
     const [hello] = (await once(child, 'message')) as [{ port: number }];
     senders[way] = { child, port: hello.port };
     ground.teach(way, hello.port);
@@ -52,7 +51,7 @@ async function connectSenders(ground: Ground): Promise<Record<Way, Sender>> {
 
 /** Time to move a gigabyte over one connection. */
 async function bulk(sender: Sender, forMs: number): Promise<Sample> {
-  sender.child.send('go');
+  sender.child.send('up');
   await sleep(forMs / 4);
   const before = await ask(sender.child, 'bytes');
   const startedMs = performance.now();
@@ -66,25 +65,18 @@ async function bulk(sender: Sender, forMs: number): Promise<Sample> {
   return { value: elapsedMs / (bytes / 1e9), served: bytes, failed: 0 };
 }
 
-/** Processor time of the entry per packet, under small packets that nothing joins. */
+/** Processor time of the entry per packet: the acknowledgements of a download, which nothing joins. */
 async function perPacket(ground: Ground, way: Way, sender: Sender, forMs: number): Promise<Sample> {
-  const blast = new FrameBlast(ground, WAYS[way].address, sender.port);
-  try {
-    await blast.run(forMs / 4);
-    const before = ground.read(way);
-    await blast.run(forMs);
-    const after = ground.read(way);
-    const packets = after.packets - before.packets;
-    const micros = (after.cpuNs - before.cpuNs) / 1_000;
-    return {
-      value: micros / packets,
-      served: packets,
-      failed: 0,
-      busyShare: micros / 1_000 / forMs,
-    };
-  } finally {
-    blast.close();
-  }
+  sender.child.send('down');
+  await sleep(forMs / 4);
+  const before = ground.read(way);
+  await sleep(forMs);
+  const after = ground.read(way);
+  sender.child.send('stop');
+  await sleep(100);
+  const packets = after.packets - before.packets;
+  const micros = (after.cpuNs - before.cpuNs) / 1_000;
+  return { value: micros / packets, served: packets, failed: 0, busyShare: micros / 1_000 / forMs };
 }
 
 async function main(): Promise<void> {
@@ -129,7 +121,8 @@ async function main(): Promise<void> {
       },
       {
         name: 'packets, entry and owner',
-        about: 'bare ACKs; processor time from the entry’s device to the owner’s socket',
+        about:
+          'acknowledgements of a download; processor time from the entry’s device to the owner’s socket',
         unit: 'µs CPU/packet',
         bases: ['plain'],
         targets: [],
@@ -138,7 +131,7 @@ async function main(): Promise<void> {
       },
       {
         name: 'packets, entry alone',
-        about: 'bare ACKs; processor time of the entry’s receiving thread',
+        about: 'acknowledgements of a download; processor time of the entry’s receiving thread',
         unit: 'µs CPU/packet',
         bases: ['plain'],
         targets: [{ contender: 'healed', base: 'plain', atMost: PACKET_MOST }],
