@@ -93,6 +93,7 @@ export class Mesh {
   readonly #options: MeshOptions;
   readonly #addresses = new Map<string, SocketAddress>();
   readonly #notices: MeshNotice[] = [];
+  readonly #ended: [id: string, run: number | undefined][] = [];
   #timer: NodeJS.Timeout | undefined;
   #timerAtMs = Number.POSITIVE_INFINITY;
   #sweepAtMs = 0;
@@ -163,7 +164,8 @@ export class Mesh {
       components: (peers, random) => {
         const settings = { ...KEY_STORE_DEFAULTS, ...options.keySettings };
         keys = new KeyStore(nowMs, peers, keyring, nodeCipher, random.fork(), settings);
-        return [keys, ...(options.components?.(nowMs, peers, random.fork()) ?? [])];
+        const others = options.components?.(nowMs, peers, random.fork()) ?? [];
+        return [keys, endOfLives((id, run) => this.#ended.push([id, run])), ...others];
       },
     });
     this.keys = keys!;
@@ -236,6 +238,8 @@ export class Mesh {
   #drive(call: (nowMs: number) => void): void {
     if (this.#closed) return;
     call(performance.now());
+    // Not from within the core: a stream that closes tells it so.
+    while (this.#ended.length > 0) this.streams.drop(...this.#ended.pop()!);
     this.#arm();
     for (const notice of this.#notices.splice(0)) this.#options.onNotice?.(notice);
   }
@@ -279,6 +283,24 @@ export class Mesh {
       if (error) this.socketCounters.sendErrors += 1;
     });
   }
+}
+
+/**
+ * Watches for lives that end. TCP would go on repeating itself to a node that is gone, and after a
+ * partition it would wait up to minutes before it tries again.
+ */
+function endOfLives(ended: (id: string, newRun: number | undefined) => void): MeshComponent {
+  return {
+    channels: [],
+    counters: {},
+    handle(_nowMs, event) {
+      if (event.type !== 'member') return;
+      const { change, member } = event;
+      if (change === 'dead' || change === 'left') ended(member.id, undefined);
+      else if (change === 'run' || change === 'boot') ended(member.id, member.run);
+    },
+    nextWakeupMs: () => undefined,
+  };
 }
 
 function openSocket(at: SocketAddress): Socket {

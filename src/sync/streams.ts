@@ -118,13 +118,12 @@ export class Streams {
     }
   }
 
-  /** A node has a new life: connections to the old one are worthless. */
-  forget(id: string, run: number): void {
+  /** The life of a node that the stream was made with is over, unless it is a newer one already. */
+  drop(id: string, run?: number): void {
     const connection = this.#byId.get(id);
-    const remote = connection?.secure.remote;
-    if (connection !== undefined && remote !== undefined && remote.run !== run) {
-      this.#close(connection);
-    }
+    if (connection === undefined) return;
+    const remote = connection.secure.remote;
+    if (remote === undefined || remote.run !== run) this.#close(connection);
   }
 
   async close(): Promise<void> {
