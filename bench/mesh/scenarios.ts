@@ -25,6 +25,7 @@ export async function measureDelivery(
   ticketsPerSecond: number,
   seconds: number,
   dropShare: number,
+  repairMs = REPAIR_MS,
 ): Promise<DeliveryResult> {
   const tickets = ticketsPerSecond * seconds;
   const options = { nodes: 3, dropShare, capacity: 2_000_000, timedFlows: tickets };
@@ -42,7 +43,7 @@ export async function measureDelivery(
     await owner!.follow({ first: 0, flowsPerSecond: ticketsPerSecond, lifeMs, startMs, stopMs });
     await sleep(stopMs - machineMs() + 1_000);
     const after = await cluster.usages();
-    await sleep(REPAIR_MS);
+    await sleep(repairMs);
     const elapsedMs = seconds * 1_000 + 1_100;
     const cpu = (i: number) => after[i]!.cpuMs - before[i]!.cpuMs - idle[i]! * elapsedMs;
     const born = await owner!.times();
