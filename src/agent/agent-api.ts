@@ -1,12 +1,19 @@
 /** What an agent answers to `holdfast status`, `nodes`, `trace` and Prometheus. */
 import type { Registry } from 'prom-client';
-import type { AdminAnswer, AdminRequest, AdminRoutes, AdminSource } from '../admin/admin-server.ts';
+import type {
+  AdminAnswer,
+  AdminRequest,
+  AdminRoute,
+  AdminRoutes,
+  AdminSource,
+} from '../admin/admin-server.ts';
 import { AddressError, formatHostPort, type HostPort, parseHostPort } from '../config/address.ts';
 import { flowKey } from '../datapath/address-bytes.ts';
 import { DatapathError } from '../datapath/datapath-error.ts';
+import type { KeyChange } from '../sync/mesh-admin.ts';
 import type { Agent } from './agent.ts';
 import { agentMetrics } from './agent-metrics.ts';
-import { agentStatus, type FlowReport, nodeLines } from './agent-status.ts';
+import { agentStatus, type FlowReport } from './agent-status.ts';
 
 /** Other nodes' answers to a trace are waited for this long. */
 const TRACE_WAIT_MS = 1_000;
@@ -47,11 +54,25 @@ export class AgentApi {
 
   /** What agents alone answer. */
   get routes(): AdminRoutes {
-    return {
-      '/nodes': {
-        method: 'GET',
-        answer: async () => ({ status: 200, body: { nodes: nodeLines(this.#agent) } }),
+    const { admin } = this.#agent;
+    const read = (answer: () => unknown): AdminRoute => ({
+      method: 'GET',
+      answer: async () => ({ status: 200, body: answer() }),
+    });
+    const change = (name: 'key' | 'id', apply: (text: string) => KeyChange): AdminRoute => ({
+      method: 'POST',
+      answer: async ({ body }) => {
+        const text = textIn(body, name);
+        if (text === undefined) return { status: 400, body: { error: `{"${name}": …} is needed` } };
+        return { status: 200, body: apply(text) };
       },
+    });
+    return {
+      '/mesh/nodes': read(() => admin.nodes()),
+      '/mesh/keys': read(() => admin.keys()),
+      '/mesh/keys/add': change('key', (key) => admin.addKey(key)),
+      '/mesh/keys/use': change('id', (id) => admin.useKey(id)),
+      '/mesh/keys/retire': change('id', (id) => admin.retireKey(id)),
       '/trace': { method: 'GET', answer: (request) => this.#trace(request) },
     };
   }
@@ -97,9 +118,10 @@ export class AgentApi {
       nodes.find(({ how }) => how === 'socket') ??
       nodes.find(({ socket }) => socket === 'NEW_SYN_RECV') ??
       nodes.find(({ socket }) => socket === 'TIME_WAIT');
-    const silent = nodeLines(agent)
-      .filter(({ node, status }) => status !== 'left' && !answers.has(node))
-      .map(({ node }) => node);
+    const silent = agent.admin
+      .nodes()
+      .nodes.filter(({ id, state }) => state !== 'left' && !answers.has(id))
+      .map(({ id }) => id);
     return {
       client: formatHostPort(client),
       vip: formatHostPort(vip),
@@ -110,5 +132,15 @@ export class AgentApi {
       nodes,
       silent,
     };
+  }
+}
+
+/** A text in a JSON object. */
+function textIn(json: string, name: string): string | undefined {
+  try {
+    const value = (JSON.parse(json) as Record<string, unknown> | null)?.[name];
+    return typeof value === 'string' ? value : undefined;
+  } catch {
+    return undefined;
   }
 }

@@ -1,4 +1,4 @@
-/** The state of an agent, as `holdfast status`, `nodes` and `trace` show it. */
+/** The state of an agent, as `holdfast status` and `trace` show it. */
 import type { CountName, VerdictName } from '../datapath/verdicts.ts';
 import type { MemberStatus } from '../sync/core.ts';
 import type { Agent } from './agent.ts';
@@ -36,25 +36,6 @@ export interface AgentStatus {
   readonly flows: Readonly<FlowFeedCounters>;
   readonly verdicts: Readonly<Record<VerdictName, number>>;
   readonly troubles: Readonly<Record<CountName, number>>;
-}
-
-export interface NodeLine {
-  readonly node: string;
-  readonly pop: string;
-  readonly self: boolean;
-  readonly status: MemberStatus;
-  readonly address: string;
-  readonly incarnation: number;
-  readonly boot: number;
-  readonly run: number;
-  readonly rttMs: number | null;
-  readonly draining: boolean;
-  readonly version: string;
-  readonly configDigest: number;
-  /** How it differs from this node. */
-  readonly drift: readonly ('config' | 'version')[];
-  /** Its flow tickets that this node keeps; for this node itself, those it owns. */
-  readonly tickets: number;
 }
 
 /** A flow as all nodes see it. */
@@ -117,41 +98,8 @@ function degradations(
   if (troubles.own_full > 0) {
     reasons.push(`${troubles.own_full} flows had no room: raise datapath.ownFlowsMax`);
   }
-  for (const { node, drift } of nodeLines(agent)) {
-    if (drift.length > 0) reasons.push(`${node} has another ${drift.join(' and ')}`);
+  for (const { id, drift } of agent.admin.nodes().nodes) {
+    if (drift.length > 0) reasons.push(`${id} has another ${drift.join(' and ')} than most`);
   }
   return reasons;
-}
-
-/** Every node that this one knows, by name. */
-export function nodeLines(agent: Agent): NodeLine[] {
-  const { peers, directory, self } = agent;
-  const lines = peers.indices().map((peer): NodeLine => {
-    const member = peers.get(peer)!;
-    const isSelf = peer === peers.self;
-    const { tickets } = directory;
-    const tenure = isSelf ? tickets.own : tickets.tenureOf(peer);
-    const drift: NodeLine['drift'][number][] = [];
-    const live = member.status === 'alive' || member.status === 'suspect';
-    if (live && member.configDigest !== self.configDigest) drift.push('config');
-    if (live && member.version !== self.version) drift.push('version');
-    const rttMs = peers.rttMs(peer);
-    return {
-      node: member.id,
-      pop: member.pop,
-      self: isSelf,
-      status: member.status,
-      address: member.address,
-      incarnation: member.incarnation,
-      boot: member.boot,
-      run: member.run,
-      rttMs: rttMs === undefined ? null : Math.round(rttMs * 1_000) / 1_000,
-      draining: member.draining,
-      version: member.version,
-      configDigest: member.configDigest,
-      drift,
-      tickets: tenure?.count ?? 0,
-    };
-  });
-  return lines.sort((a, b) => (a.node < b.node ? -1 : 1));
 }

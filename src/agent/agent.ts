@@ -10,10 +10,11 @@ import { type Check, doctor } from '../datapath/doctor.ts';
 import { EventPump } from '../datapath/event-pump.ts';
 import { HoldfastError } from '../errors.ts';
 import type { FlowKey } from '../proto/ticket-key.ts';
-import type { Member, MeshNotice, PeerTable } from '../sync/core.ts';
+import type { Member, MeshNotice, PeerIndex, PeerTable } from '../sync/core.ts';
 import { Directory } from '../sync/directory/directory.ts';
 import type { FlowFound } from '../sync/directory/finder.ts';
 import { Mesh } from '../sync/mesh.ts';
+import { MeshAdmin } from '../sync/mesh-admin.ts';
 import { Sessions } from '../sync/sessions.ts';
 import { FlowFeed, type FlowTickets } from './flow-feed.ts';
 import { Healer, type TraceNotice } from './healer.ts';
@@ -60,6 +61,8 @@ export class Agent {
   readonly flows: FlowFeed;
   readonly healer: Healer;
   readonly switched: SwitchedFlows;
+  /** Nodes and keys, for operators. */
+  readonly admin: MeshAdmin;
   readonly startedMs = performance.now();
   readonly #log: Logger;
   readonly #pump: EventPump;
@@ -109,6 +112,7 @@ export class Agent {
     this.flows = parts.flows;
     this.healer = parts.healer;
     this.switched = parts.switched;
+    this.admin = new MeshAdmin(mesh, (peer) => this.#ticketsOf(peer));
     this.#fill = parts.fill;
     this.#eventsLost = datapath.counts.read().events_lost;
     parts.onFound = (found) => this.#found(found);
@@ -188,6 +192,13 @@ export class Agent {
     clearInterval(this.#checkTimer);
     await this.mesh.leave();
     this.datapath.close();
+  }
+
+  /** Flow tickets of a node that are known here; of this node, those it owns. */
+  #ticketsOf(peer: PeerIndex): number {
+    const { tickets } = this.directory;
+    const tenure = peer === this.peers.self ? tickets.own : tickets.tenureOf(peer);
+    return tenure?.count ?? 0;
   }
 
   #drain(reader: FlowFeed | Parameters<Datapath['events']['drain']>[0], most: number): number {
@@ -305,6 +316,9 @@ async function startMesh(
     onNotice: (notice: MeshNotice) => {
       if (notice.type === 'flowFound') parts.onFound?.(notice as FlowFound);
       else if (notice.type === 'flowTrace') parts.onTrace?.(notice as TraceNotice);
+      else if (notice.type === 'clusterKeys') {
+        log.warn('the cluster keys changed: put them into mesh.keys before the next start');
+      }
     },
   });
 }

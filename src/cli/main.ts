@@ -6,11 +6,15 @@ import { registerBench } from './bench.ts';
 import { registerDemo } from './demo.ts';
 import { registerDoctor } from './doctor.ts';
 import { reportFailure } from './exit.ts';
+import { registerKeys } from './keys.ts';
 import { registerLab } from './lab.ts';
+import { registerNodes } from './nodes.ts';
 import { registerReload } from './reload.ts';
 import { registerRun } from './run.ts';
 import { registerSchema } from './schema.ts';
+import { registerSim } from './sim.ts';
 import { registerStatus } from './status.ts';
+import { registerTrace } from './trace.ts';
 import { registerValidate } from './validate.ts';
 
 const program = new Command('holdfast')
@@ -32,11 +36,15 @@ registerAgent(program);
 registerValidate(program);
 registerReload(program);
 registerStatus(program);
+registerNodes(program);
+registerTrace(program);
+registerKeys(program);
 registerDoctor(program);
 registerSchema(program);
 registerLab(program);
 registerDemo(program);
 registerBench(program);
+registerSim(program);
 
 // A reader that has seen enough, such as `head`, is no failure.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {

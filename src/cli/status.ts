@@ -1,8 +1,10 @@
 /** `holdfast status`: what a running node does. */
 import type { Command } from 'commander';
+import type { AgentStatus } from '../agent/agent-status.ts';
 import type { HostPort } from '../config/address.ts';
 import type { NodeStatus } from '../node.ts';
 import { addAdminFlags, adminAddress, askAdmin } from './admin-client.ts';
+import { agentText } from './agent-text.ts';
 import { ExitError, exitCodes } from './exit.ts';
 import { columns, durationText } from './table.ts';
 
@@ -17,7 +19,8 @@ export function registerStatus(program: Command): void {
     .summary('show what a running node does')
     .description(
       'Shows listeners, workers, sites and origins of a running node. Exits 5 when something is ' +
-        'degraded (an origin unhealthy, a worker restarting), 4 when no node answers.',
+        'degraded (an origin unhealthy, a worker restarting, a node dead), 4 when no node answers. ' +
+        'Of an agent it shows the mesh and the flows that it switched last.',
     )
     .option('--json', 'print everything for programs')
     .option('--watch', 'show anew every second, until Ctrl-C');
@@ -32,7 +35,7 @@ Examples:
     )
     .action(async (options: { json?: boolean; watch?: boolean }) => {
       const address = adminAddress(command);
-      const print = options.json ? jsonText : statusText;
+      const print = options.json ? jsonText : reportText;
       if (options.watch) {
         await watch(address, print);
         return;
@@ -43,18 +46,27 @@ Examples:
     });
 }
 
-async function fetchStatus(address: HostPort): Promise<NodeStatus> {
+/** What a node says of itself: an edge, an agent, or both. */
+type Report = Partial<NodeStatus> & { readonly agent?: AgentStatus | null };
+
+async function fetchStatus(address: HostPort): Promise<Report> {
   const { status, body } = await askAdmin(address, 'GET', '/status', STATUS_TIMEOUT_MS);
-  if (status === 200) return body as NodeStatus;
+  if (status === 200) return body as Report;
   const reason = (body as { error?: string }).error ?? `it answers ${status}`;
   throw new ExitError(exitCodes.unreachable, `the node gives no status: ${reason}`);
 }
 
-function isDegraded(status: NodeStatus): boolean {
-  return status.state !== 'running' || status.degraded.length > 0;
+function isDegraded({ agent, ...edge }: Report): boolean {
+  const bad = ({ state, degraded }: { state: string; degraded: readonly string[] }) =>
+    state !== 'running' || degraded.length > 0;
+  return (isEdge(edge) && bad(edge)) || (agent != null && bad(agent)) || agent === null;
 }
 
-async function watch(address: HostPort, print: (status: NodeStatus) => string): Promise<never> {
+function isEdge(status: Partial<NodeStatus>): status is NodeStatus {
+  return status.workers !== undefined;
+}
+
+async function watch(address: HostPort, print: (status: Report) => string): Promise<never> {
   const clear = process.stdout.isTTY ? HOME_AND_CLEAR : '';
   for (;;) {
     const text = await fetchStatus(address).then(print, (error: Error) => `${error.message}\n`);
@@ -63,8 +75,17 @@ async function watch(address: HostPort, print: (status: NodeStatus) => string): 
   }
 }
 
-function jsonText(status: NodeStatus): string {
+function jsonText(status: Report): string {
   return `${JSON.stringify(status, null, 2)}\n`;
+}
+
+/** Everything that the node said, for people. */
+function reportText({ agent, ...edge }: Report): string {
+  const parts = isEdge(edge) ? [statusText(edge)] : [];
+  if (agent === null)
+    parts.push('agent  not running: sessions of before go on, new ones are not healed\n');
+  else if (agent !== undefined) parts.push(`${agentText(agent, parts.length === 0)}\n`);
+  return parts.join('\n');
 }
 
 /** The status as tables for people. */
