@@ -116,6 +116,18 @@ export class ProgramBench {
   run(program: ProgramName, packet: Uint8Array): Outcome {
     const before = this.#verdicts.read();
     this.events();
+    const { action, out } = this.runOnly(program, packet);
+    const after = this.#verdicts.read();
+    const changed = (Object.keys(after) as VerdictName[]).filter(
+      (name) => after[name] !== before[name],
+    );
+    const total = changed.reduce((sum, name) => sum + after[name] - before[name], 0);
+    if (total !== 1) throw new Error(`${total} verdicts for one packet: ${changed.join(' ')}`);
+    return { verdict: changed[0]!, action, out, events: this.events() };
+  }
+
+  /** Looks at neither verdicts nor events. */
+  runOnly(program: ProgramName, packet: Uint8Array): Pick<Outcome, 'action' | 'out'> {
     const input = Buffer.allocUnsafeSlow(Math.max(packet.length, 64)).fill(0);
     input.set(packet);
     const output = Buffer.allocUnsafeSlow(packet.length + 256);
@@ -126,18 +138,7 @@ export class ProgramBench {
     options.writeUInt32LE(packet.length, 24);
     options.writeUInt32LE(output.length, 28);
     check(callBpf('bpf_prog_test_run_opts', this.object.program(program), options), program);
-    const after = this.#verdicts.read();
-    const changed = (Object.keys(after) as VerdictName[]).filter(
-      (name) => after[name] !== before[name],
-    );
-    const total = changed.reduce((sum, name) => sum + after[name] - before[name], 0);
-    if (total !== 1) throw new Error(`${total} verdicts for one packet: ${changed.join(' ')}`);
-    return {
-      verdict: changed[0]!,
-      action: options.readInt32LE(56),
-      out: output.subarray(0, options.readUInt32LE(28)),
-      events: this.events(),
-    };
+    return { action: options.readInt32LE(56), out: output.subarray(0, options.readUInt32LE(28)) };
   }
 
   close(): void {
