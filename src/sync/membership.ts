@@ -160,7 +160,7 @@ export class Membership {
     out: MembershipOutbox,
   ): void {
     if (field === FIELD_EXCHANGE) {
-      this.#exchanges.receive(from, body, (claim) => this.#apply(nowMs, claim, out), out);
+      this.#exchanges.receive(from, body, (claim) => this.#apply(nowMs, claim, out, true), out);
     } else this.#probeMessage(nowMs, from, field, body, true, out);
   }
 
@@ -269,14 +269,14 @@ export class Membership {
   }
 
   /** Merges one claim. The only way in which the view of another node changes. */
-  #apply(nowMs: number, claim: Claim, out: MembershipOutbox): void {
+  #apply(nowMs: number, claim: Claim, out: MembershipOutbox, exchanged = false): void {
     if (claim.id === this.#self.member.id) {
       this.#aboutSelf(nowMs, claim, out);
       return;
     }
     const entry = this.table.entryOf(claim.id);
     if (entry === undefined) {
-      this.#meet(nowMs, claim, out);
+      this.#meet(nowMs, claim, out, exchanged);
       return;
     }
     const order = compareClaim(claim, entry.member);
@@ -306,7 +306,7 @@ export class Membership {
     else if (claim.status === DEAD || claim.status === LEFT) this.#end(nowMs, entry, claim, out);
   }
 
-  #meet(nowMs: number, claim: Claim, out: MembershipOutbox): void {
+  #meet(nowMs: number, claim: Claim, out: MembershipOutbox, exchanged: boolean): void {
     // A dead stranger is nobody's business; keeping it would make forgetting impossible.
     if (claim.address === '' || claim.status === DEAD || claim.status === LEFT) return;
     if (claim.protocolMin > PROTOCOL_MAX || claim.protocolMax < PROTOCOL_MIN) {
@@ -328,7 +328,8 @@ export class Membership {
       return;
     }
     this.#rounds.joined(entry);
-    this.#spread(nowMs, entry, '');
+    // What a newcomer learns from a whole view is news to nobody else.
+    if (!exchanged) this.#spread(nowMs, entry, '');
     out.changed('joined', entry);
     if (claim.status === SUSPECT) this.#suspect(nowMs, entry, claim, out);
   }
