@@ -16,6 +16,9 @@ openssl          openssl                     certificates and TLS clients in the
 tcpdump          tcpdump                     packet captures of the lab
 wrk              wrk                         load in the benchmarks
 procps           sysctl                      settings inside the namespaces
+nftables         nft                         packet rules of the lab and the tests
+util-linux       nsenter                     agents inside the lab's namespaces
+ethtool          ethtool                     offloads in the datapath benchmark
 libbpf1          libbpf.so.1                 loads the kernel programs
 clang            clang                       rebuilds the kernel programs in the tests
 llvm             llvm-strip                  the same
