@@ -2,7 +2,7 @@
  * The VXLAN device between the nodes. Everything that the tunnel needs hangs on this device (its
  * address, its sysctls), so that deleting it leaves the machine as it was.
  */
-import { existsSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { DatapathError } from './datapath-error.ts';
 import { type Device, ip, listDevices } from './iproute.ts';
 
@@ -66,9 +66,11 @@ export function ensureTunnel({ device, port }: TunnelOptions): Device {
 function settle(device: string): void {
   const ipv4 = `/proc/sys/net/ipv4/conf/${device}`;
   const ipv6 = `/proc/sys/net/ipv6/conf/${device}`;
-  // Clients' packets come in here and their answers leave by the uplink: only loose checking fits.
-  // The kernel takes the higher of this and `all`, so a strict `all` is overruled too.
-  writeFileSync(`${ipv4}/rp_filter`, '2');
+  // Clients' packets come in here and their answers leave by the uplink: only loose checking fits,
+  // and better none, because ICMP errors come from routers that this node may have no route to. The
+  // kernel takes the higher of this and `all`: a strict `all` is overruled.
+  const all = readFileSync('/proc/sys/net/ipv4/conf/all/rp_filter', 'latin1').trim();
+  writeFileSync(`${ipv4}/rp_filter`, all === '0' ? '0' : '2');
   if (existsSync(ipv6)) {
     writeFileSync(`${ipv6}/disable_ipv6`, '0');
     writeFileSync(`${ipv6}/accept_dad`, '0');
