@@ -57,6 +57,8 @@ export class Lab {
   readonly topology: Topology;
   readonly options: LabOptions;
   readonly stored: StoredLab;
+  /** A scenario has changed more of the network than the route. */
+  disturbed = false;
   /** PoPs that a scenario has switched off. */
   readonly crashed = new Set<PopPlan>();
   #router: Bird | undefined;

@@ -35,6 +35,11 @@ export interface RunOptions {
   readonly everyMs?: number;
   /** A session without progress for this long has stalled. Default the scenario's, or 10 000. */
   readonly stallMs?: number;
+  /**
+   * Sessions live this much longer than the run, so that those begun first do not end too early.
+   * Default 1 500.
+   */
+  readonly rampMs?: number;
   /** How long after a flip its effect on gaps is looked for. Default 2 000. */
   readonly gapWindowMs?: number;
   /** Of a run of the same sessions without the scenario's steps. */
@@ -43,7 +48,6 @@ export interface RunOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Sessions live this much longer than the run, so that those begun first do not end too early. */
 const RAMP_MS = 1_500;
 const START_TIMEOUT_MS = 15_000;
 /** More time to begin for each session: thousands cannot begin at once. */
@@ -156,7 +160,7 @@ async function startClients(
         directory,
         contentDirectory: lab.contentDirectory,
         seed: options.seed,
-        durationMs: options.durationMs + RAMP_MS,
+        durationMs: options.durationMs + (options.rampMs ?? RAMP_MS),
         stallMs: stallMs(options),
         transferBytes: options.transferBytes ?? 4_194_304,
         everyMs: options.everyMs ?? 20,
@@ -210,7 +214,7 @@ async function letSpeak(
 
 /** Every session gets its time, then the stall limit, then a moment for its last words. */
 async function waitForEnds(ledger: Ledger, beganAtMs: number, options: RunOptions): Promise<void> {
-  const patienceMs = RAMP_MS + stallMs(options) + LAST_WORDS_MS;
+  const patienceMs = (options.rampMs ?? RAMP_MS) + stallMs(options) + LAST_WORDS_MS;
   const deadline = beganAtMs + options.durationMs + patienceMs;
   while (!ledger.allEnded && monotonicMs() < deadline) {
     await sleep(20, undefined, { signal: options.signal });

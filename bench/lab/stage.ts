@@ -67,8 +67,11 @@ export class Stage {
 
   /** The network as it was built, whatever an earlier run has done to it. */
   async clear(): Promise<void> {
-    await this.#faults.clear();
-    await forgetNobody(this.#lab);
+    if (this.#lab.disturbed) {
+      await this.#faults.clear();
+      await forgetNobody(this.#lab);
+      this.#lab.disturbed = false;
+    }
     for (const pop of [...this.#lab.crashed]) {
       this.#options.observer.step(`switching ${pop.name} on again`);
       await powerOn(this.#lab, pop);
@@ -90,6 +93,7 @@ export class Stage {
       return;
     }
     const atMs = this.#nowMs();
+    this.#lab.disturbed = true;
     const text = await this.#disturb(action);
     this.steps.push({ atMs: round(atMs), type: action.type, text });
     this.#options.observer.event(atMs, text);

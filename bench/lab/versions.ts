@@ -10,8 +10,16 @@ async function firstLine(argv: readonly string[]): Promise<string> {
   return (stdout || stderr).trim().split('\n')[0] ?? '';
 }
 
-/** Kernel, Node, BIRD, the server under test, the origin's nginx, curl. */
-export async function collectVersions(server: ServerDriver): Promise<Record<string, string>> {
+const known = new Map<string, Promise<Record<string, string>>>();
+
+/** Kernel, Node, BIRD, the server under test, the origin's nginx, curl. Asked once per process. */
+export function collectVersions(server: ServerDriver): Promise<Record<string, string>> {
+  const asked = known.get(server.name) ?? ask(server);
+  known.set(server.name, asked);
+  return asked;
+}
+
+async function ask(server: ServerDriver): Promise<Record<string, string>> {
   const [bird, curl, origin, tested] = await Promise.all([
     firstLine(['bird', '--version']),
     firstLine(['curl', '-q', '--version']),

@@ -2,62 +2,28 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { ClientMix } from '../../bench/lab/clients/event.ts';
-import { healingNamed } from '../../bench/lab/healing/healing.ts';
-import type { Lab } from '../../bench/lab/lab.ts';
 import type { LabResult } from '../../bench/lab/measure/result.ts';
-import { silent } from '../../bench/lab/progress.ts';
-import { requirePrograms } from '../../bench/lab/requirements.ts';
 import type { FlipMethod } from '../../bench/lab/route/control.ts';
-import { runScenario } from '../../bench/lab/run.ts';
-import { scenarioNamed } from '../../bench/lab/scenarios/registry.ts';
-import type { Scenario } from '../../bench/lab/scenarios/scenario.ts';
-import { serverNamed } from '../../bench/lab/servers/registry.ts';
+import { controlOf } from '../../bench/lab/scenarios/scenario.ts';
 import type { Family } from '../../bench/lab/topology.ts';
-import { withLab } from '../../bench/lab/with-lab.ts';
 import { skipWithoutRoot } from './root.ts';
+import { assertAllReset, assertAllSurvived, inLab, run, shortened } from './short-run.ts';
 
 const CLIENTS: ClientMix = { download: 2, upload: 2, websocket: 2, sse: 2 };
 const SESSIONS = 8;
 
-const control: Scenario = {
-  ...scenarioNamed('no-flip'),
-  durationMs: 2_500,
-  tailMs: 1_000,
-  clients: CLIENTS,
-};
 /** The same as `single-flip`, in less time. */
-const flip: Scenario = {
-  ...scenarioNamed('single-flip'),
-  durationMs: 2_500,
+const flip = shortened('single-flip', {
+  durationMs: 1_900,
   tailMs: 1_500,
-  steps: [{ atMs: 800, action: { type: 'flip', to: 'next' } }],
+  steps: [{ atMs: 400, action: { type: 'flip', to: 'next' } }],
   clients: CLIENTS,
-};
+});
+const control = controlOf(flip);
 
-const run = (lab: Lab, scenario: Scenario, how: FlipMethod = 'bgp'): Promise<LabResult> =>
-  runScenario(lab, {
-    scenario,
-    healing: healingNamed('off'),
-    flip: how,
-    seed: 7,
-    durationMs: scenario.durationMs,
-    clients: scenario.clients,
-    transferBytes: 1_048_576,
-    observer: { ...silent, tick: () => {}, event: () => {} },
-  });
-
-function assertAllSurvived(result: LabResult): void {
-  const { started, survived } = result.sessions;
-  assert.equal(started, SESSIONS);
-  assert.equal(survived, SESSIONS, JSON.stringify(result.examples));
-}
-
-function assertAllReset(result: LabResult): void {
-  assert.deepEqual(
-    result.sessions,
-    { started: SESSIONS, survived: 0, reset: SESSIONS, stalled: 0, corrupt: 0 },
-    JSON.stringify(result.examples),
-  );
+function assertReset(result: LabResult): void {
+  assertAllReset(result);
+  assert.equal(result.sessions.started, SESSIONS);
   const [moved] = result.flipEvents;
   assert.deepEqual([moved?.from, moved?.to, result.flips], ['pop-a', 'pop-b', 1]);
   assert.ok((moved?.convergenceMs ?? -1) > 0);
@@ -69,10 +35,9 @@ function assertAllReset(result: LabResult): void {
 
 /** Both families and both ways for the servers of most interest; enough of the others. */
 const PLAN: readonly { server: string; family: Family; quiet: boolean; flips: FlipMethod[] }[] = [
-  { server: 'nginx', family: 4, quiet: true, flips: ['bgp', 'route'] },
-  { server: 'nginx', family: 6, quiet: false, flips: ['bgp', 'route'] },
-  { server: 'haproxy', family: 4, quiet: true, flips: ['bgp'] },
-  { server: 'holdfast', family: 4, quiet: true, flips: ['bgp', 'route'] },
+  { server: 'nginx', family: 4, quiet: false, flips: ['bgp'] },
+  { server: 'haproxy', family: 6, quiet: false, flips: ['bgp'] },
+  { server: 'holdfast', family: 4, quiet: false, flips: ['route'] },
   { server: 'holdfast', family: 6, quiet: true, flips: ['bgp', 'route'] },
 ];
 
@@ -82,9 +47,7 @@ for (const { server, family, quiet, flips } of PLAN) {
     skip: skipWithoutRoot,
     timeout: 60_000,
   }, async () => {
-    await requirePrograms([]);
-    const options = { server: serverNamed(server), family, pops: 3, progress: silent };
-    await withLab(options, async (lab) => {
+    await inLab(server, family, async (lab) => {
       if (quiet) {
         const result = await run(lab, control);
         assertAllSurvived(result);
@@ -94,7 +57,11 @@ for (const { server, family, quiet, flips } of PLAN) {
         assert.ok(p50 !== null && p50 > 10 && p50 < 40, `${p50}`);
       }
       // The lab puts the route back before each run, so both ways can be tried in one lab.
-      for (const how of flips) assertAllReset(await run(lab, flip, how));
+      const results: LabResult[] = [];
+      for (const how of flips) results.push(await run(lab, flip, how));
+      for (const result of results) assertReset(result);
+      // One seed, one outcome: the same sessions of each kind are lost.
+      for (const { kinds } of results) assert.deepEqual(kinds, results[0]?.kinds);
     });
   });
 }
@@ -103,14 +70,15 @@ test('two labs side by side do not disturb each other', {
   skip: skipWithoutRoot,
   timeout: 60_000,
 }, async () => {
-  await requirePrograms([]);
-  const options = { server: serverNamed('nginx'), family: 4, pops: 2, progress: silent } as const;
-  await withLab(options, async (first) => {
-    await withLab(options, async (second) => {
-      assert.notEqual(first.id, second.id);
-      const [broken, whole] = await Promise.all([run(first, flip), run(second, control)]);
-      assert.equal(broken.sessions.reset, SESSIONS);
-      assertAllSurvived(whole);
-    });
-  });
+  const options = { pops: 2 };
+  const first = async () =>
+    inLab('nginx', 4, async (lab) => assertBroken(await run(lab, flip)), options);
+  const second = async () =>
+    inLab('nginx', 4, async (lab) => assertAllSurvived(await run(lab, control)), options);
+  await Promise.all([first(), second()]);
 });
+
+function assertBroken(result: LabResult): void {
+  assertAllReset(result);
+  assert.deepEqual(Object.keys(result.resetsSent), ['pop-a', 'pop-b']);
+}

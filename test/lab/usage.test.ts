@@ -15,13 +15,6 @@ test('times are read with and without a unit', () => {
   }
 });
 
-test('asking for healing is answered plainly while there is none', async () => {
-  const { code, stderr, stdout } = await holdfast('lab', 'run', 'single-flip', '--healing', 'on');
-  assert.equal(code, 1);
-  assert.match(stderr, /cannot heal sessions yet/);
-  assert.equal(stdout, '');
-});
-
 test('a wrong call ends with code 2 and says what would be right', async () => {
   const unknown = await holdfast('lab', 'run', 'nope');
   assert.equal(unknown.code, 2);
@@ -29,4 +22,17 @@ test('a wrong call ends with code 2 and says what would be right', async () => {
   const short = await holdfast('lab', 'run', 'single-flip', '--duration', '2s');
   assert.equal(short.code, 2);
   assert.match(short.stderr, /at least --duration 6500ms/);
+});
+
+test('what does not fit together is refused before anything is built', async () => {
+  const wrong: readonly [string[], RegExp][] = [
+    [['flap-100ms', '--flip', 'bgp'], /flap-100ms needs --flip route/],
+    [['partition', '--pops', '2'], /partition needs at least --pops 3/],
+    [['single-flip', '--server', 'postgres', '--sse', '1'], /postgres does not speak HTTP/],
+  ];
+  const ended = await Promise.all(wrong.map(([args]) => holdfast('lab', 'run', ...args)));
+  for (const [index, { code, stderr }] of ended.entries()) {
+    assert.equal(code, 2, stderr);
+    assert.match(stderr, wrong[index]![1]);
+  }
 });

@@ -112,7 +112,8 @@ export function backboneRules(
     iifname "${pop.underlay}" ip6 saddr { ${addresses(from, 6)} } ${what}drop
 `;
   const { lossPercent = 0 } = fault;
-  const chance = `numgen random mod 100 < ${lossPercent} `;
+  // nft takes no comparison that is always true.
+  const chance = lossPercent >= 100 ? '' : `numgen random mod 100 < ${lossPercent} `;
   const lossy =
     lossPercent === 0
       ? ''
