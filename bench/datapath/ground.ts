@@ -14,7 +14,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { type Endpoint, flowKey } from '../../src/datapath/address-bytes.ts';
 import { Datapath } from '../../src/datapath/datapath.ts';
-import { ip, Namespace, scratchDirectory, sh } from '../../test/datapath/namespace.ts';
+import { ip, Namespace, scratchDirectory, sh } from './namespace.ts';
 
 export const CLIENT = '203.0.113.2';
 export const PORT = 443;

@@ -4,8 +4,8 @@ import { type EventReader, EventRing } from '../../src/datapath/event-ring.ts';
 import type { MapName } from '../../src/datapath/kernel-object.ts';
 import { addressOf, callBpf, check } from '../../src/datapath/libbpf.ts';
 import { KEY_WORDS } from '../../src/proto/ticket-key.ts';
-import { ACK, SYN, tcpFrame } from '../../test/datapath/packets.ts';
-import { ProgramBench } from '../../test/datapath/program-bench.ts';
+import { ACK, SYN, tcpFrame } from './packets.ts';
+import { ProgramBench } from './program-bench.ts';
 
 const TICKETS = 500_000;
 const EVENTS = 100_000;

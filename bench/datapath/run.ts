@@ -6,7 +6,6 @@ import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { skipReason } from '../../test/datapath/namespace.ts';
 import { ConsoleProgress } from '../measure/progress.ts';
 import {
   resultRows,
@@ -18,6 +17,7 @@ import {
 import { orderOfRound } from '../measure/rounds.ts';
 import { Ground, WAYS, type Way } from './ground.ts';
 import { measureMaps } from './maps.ts';
+import { skipReason } from './namespace.ts';
 
 const SINK = fileURLToPath(new URL('./sink.ts', import.meta.url));
 /** Time against time: 0.95 of the rate, 0.8 of the packets. */

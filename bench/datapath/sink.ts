@@ -5,8 +5,8 @@
  *     node sink.ts client ADDRESS   connects, says its port; "up", "down", "stop", "bytes" by IPC
  */
 import { connect, createServer, type Socket } from 'node:net';
-import { dieWithParent } from '../../test/datapath/namespace.ts';
 import { PORT } from './ground.ts';
+import { dieWithParent } from './namespace.ts';
 
 const CHUNK = Buffer.alloc(262_144, 'x');
 

@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { Namespace, skipReason } from '../../bench/datapath/namespace.ts';
+import { tcpFrame } from '../../bench/datapath/packets.ts';
+import { ProgramBench } from '../../bench/datapath/program-bench.ts';
 import { flowKey } from '../../src/datapath/address-bytes.ts';
 import { EventPump } from '../../src/datapath/event-pump.ts';
 import { EventRing } from '../../src/datapath/event-ring.ts';
 import { NodeTable } from '../../src/datapath/node-table.ts';
-import { Namespace, skipReason } from './namespace.ts';
-import { tcpFrame } from './packets.ts';
-import { ProgramBench } from './program-bench.ts';
 
 const VIP = { address: '192.0.2.10', port: 443 };
 

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { sh, skipReason } from '../../bench/datapath/namespace.ts';
 import { flowKey } from '../../src/datapath/address-bytes.ts';
-import { sh, skipReason } from './namespace.ts';
 import { patternHash, type Result } from './peer.ts';
 import { type Family, PORT, Pops, VIP } from './pops.ts';
 

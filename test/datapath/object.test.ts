@@ -5,9 +5,9 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { scratchDirectory } from '../../bench/datapath/namespace.ts';
 import { OBJECT_PATH } from '../../src/datapath/kernel-object.ts';
 import { elfSections } from './btf.ts';
-import { scratchDirectory } from './namespace.ts';
 
 const BUILD = fileURLToPath(new URL('../../src/datapath/bpf/build.sh', import.meta.url));
 /** What runs in the kernel, how it is relocated, and what its maps are. */

@@ -10,7 +10,7 @@
 import { createHash } from 'node:crypto';
 import { connect, createServer, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { dieWithParent } from './namespace.ts';
+import { dieWithParent } from '../../bench/datapath/namespace.ts';
 
 /** What a client shall do. */
 export interface Job {

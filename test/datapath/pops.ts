@@ -10,9 +10,9 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
+import { ip, Namespace, scratchDirectory, sh } from '../../bench/datapath/namespace.ts';
 import { Datapath, removeDatapath } from '../../src/datapath/datapath.ts';
 import type { FlowKey } from '../../src/proto/ticket-key.ts';
-import { ip, Namespace, scratchDirectory, sh } from './namespace.ts';
 import type { Job, Result } from './peer.ts';
 
 export const VIP = { 4: '192.0.2.10', 6: '2001:db8:a::10' } as const;

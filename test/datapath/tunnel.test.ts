@@ -2,12 +2,20 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { after, before, beforeEach, describe, test } from 'node:test';
+import { Namespace, scratchDirectory, sh, skipReason } from '../../bench/datapath/namespace.ts';
+import {
+  ACK,
+  errorFrame,
+  RST,
+  type Segment,
+  SYN,
+  tcpFrame,
+  udpFrame,
+} from '../../bench/datapath/packets.ts';
 import { type Endpoint, flowKey } from '../../src/datapath/address-bytes.ts';
 import { Datapath } from '../../src/datapath/datapath.ts';
 import { NO_SLOT } from '../../src/datapath/layout.ts';
 import type { VerdictName } from '../../src/datapath/verdicts.ts';
-import { Namespace, scratchDirectory, sh, skipReason } from './namespace.ts';
-import { ACK, errorFrame, RST, type Segment, SYN, tcpFrame, udpFrame } from './packets.ts';
 import { DatagramSocket, FrameSocket } from './raw-socket.ts';
 
 /**

@@ -2,9 +2,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { after, before, describe, test } from 'node:test';
-import { type Endpoint, flowKey } from '../../src/datapath/address-bytes.ts';
-import { keyHash } from '../../src/proto/ticket-key.ts';
-import { Namespace, sh, skipReason } from './namespace.ts';
+import { Namespace, sh, skipReason } from '../../bench/datapath/namespace.ts';
 import {
   ACK,
   errorFrame,
@@ -17,8 +15,16 @@ import {
   SYN,
   tcpFrame,
   udpFrame,
-} from './packets.ts';
-import { DROP, NEXT, type Outcome, ProgramBench, REDIRECT } from './program-bench.ts';
+} from '../../bench/datapath/packets.ts';
+import {
+  DROP,
+  NEXT,
+  type Outcome,
+  ProgramBench,
+  REDIRECT,
+} from '../../bench/datapath/program-bench.ts';
+import { type Endpoint, flowKey } from '../../src/datapath/address-bytes.ts';
+import { keyHash } from '../../src/proto/ticket-key.ts';
 
 const skip = skipReason();
 

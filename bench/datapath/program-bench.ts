@@ -1,5 +1,6 @@
 /** Runs the kernel programs on single packets (BPF_PROG_TEST_RUN), attached to nothing. */
 import { join } from 'node:path';
+import { scratchDirectory } from '../../bench/datapath/namespace.ts';
 import { ensureBpffs } from '../../src/datapath/bpffs.ts';
 import { ConfigRegister } from '../../src/datapath/config-register.ts';
 import { type EventReader, EventRing } from '../../src/datapath/event-ring.ts';
@@ -15,7 +16,6 @@ import { INNER_MAC, TUNNEL_MAC } from '../../src/datapath/tunnel-device.ts';
 import { verdictCounters } from '../../src/datapath/verdict-counters.ts';
 import type { VerdictName } from '../../src/datapath/verdicts.ts';
 import { VipSet } from '../../src/datapath/vip-set.ts';
-import { scratchDirectory } from './namespace.ts';
 
 export const NEXT = -1;
 export const DROP = 2;

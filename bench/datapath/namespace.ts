@@ -48,6 +48,8 @@ export class Namespace {
     const home = Namespace.current();
     if (unshare(CLONE_NEWNET) !== 0) throw new Error(`unshare: errno ${koffi.errno()}`);
     const made = Namespace.current();
+    // Duplicate address detection would give addresses a second or two after they were asked for.
+    sh('sysctl -qw net.ipv6.conf.default.accept_dad=0 net.ipv6.conf.all.accept_dad=0');
     sh('ip link set lo up');
     home.enter();
     home.close();
