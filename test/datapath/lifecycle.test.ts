@@ -27,7 +27,6 @@ const SILENT: EventReader = {
   refused: () => {},
 };
 
-/** Everything of the network set-up that a test could leave behind. */
 /** Says which lines differ, not the hundreds that do not. */
 function assertSame(after: string, before: string): void {
   const [now, then] = [after.split('\n'), before.split('\n')];
@@ -36,6 +35,7 @@ function assertSame(after: string, before: string): void {
   assert.deepEqual({ added, gone }, { added: [], gone: [] });
 }
 
+/** Everything of the network set-up that a test could leave behind. */
 function inventory(): string {
   return [
     sh('ip -d link').replace(/\b(gso|gro|tso)_\S+ \d+/g, ''),
