@@ -137,9 +137,12 @@ export class Exchange {
     this.response.flushHeaders();
   }
 
-  /** Sends a piece of the body; false means: wait for `drained`. */
-  write(chunk: Buffer): boolean {
-    if (this.response.write(chunk)) return true;
+  /**
+   * Sends a piece of the body; false means: wait for `drained`.
+   * @param sent called when the memory of `chunk` is free again, sent or not.
+   */
+  write(chunk: Buffer, sent?: () => void): boolean {
+    if (this.response.write(chunk, sent)) return true;
     if (!this.#listensForDrain) {
       this.#listensForDrain = true;
       this.response.on('drain', () => this.#sink?.drained());

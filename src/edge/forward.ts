@@ -174,9 +174,10 @@ export class Forwarding implements OriginHandler, ExchangeSink, Waiter {
       this.exchange.end(buffer.toString('latin1', start, end), 'latin1');
       return;
     }
-    const chunk = Buffer.allocUnsafe(bytes);
-    buffer.copy(chunk, 0, start, end);
-    if (!this.exchange.write(chunk)) this.#call?.pause();
+    const release = bytes > SINGLE_WRITE_BYTES ? this.#call?.lend() : undefined;
+    const chunk = release === undefined ? Buffer.allocUnsafe(bytes) : buffer.subarray(start, end);
+    if (release === undefined) buffer.copy(chunk, 0, start, end);
+    if (!this.exchange.write(chunk, release)) this.#call?.pause();
   }
 
   originEnd(): void {

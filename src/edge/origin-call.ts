@@ -15,7 +15,7 @@ export interface OriginHandler {
   /** @param bodyBytes -1 when the end of the body shows only when it comes. */
   originHead(status: number, reason: string, headers: string[], bodyBytes: number): void;
   /**
-   * The bytes are valid during the call only: what is kept must be copied.
+   * The bytes are valid during the call only: what is kept must be copied, or lent by the call.
    * @param isLast the body is complete; `originEnd` follows at once.
    */
   originBody(buffer: Buffer, start: number, end: number, isLast: boolean): void;
@@ -75,6 +75,14 @@ export class OriginCall {
     if (!this.paused) return;
     this.paused = false;
     this.connection?.resume();
+  }
+
+  /**
+   * Within `originBody`: leaves the bytes to the handler, who calls what this returns when it needs
+   * them no more. `undefined`: they must be copied.
+   */
+  lend(): (() => void) | undefined {
+    return this.connection?.lend();
   }
 
   /** Ends the attempt and its connection; the handler is told nothing more. */

@@ -8,6 +8,7 @@ import {
   type OriginSocketOptions,
   openOriginSocket,
 } from './origin-socket.ts';
+import type { Lender } from './read-buffer.ts';
 import type { BodySink } from './request-body.ts';
 import { type FaultKind, type ResponseEvents, ResponseParser } from './response-parser.ts';
 
@@ -36,6 +37,7 @@ export class OriginConnection implements OriginSocketEvents, ResponseEvents, Bod
   #connectTimer: NodeJS.Timeout | undefined;
   #socket: Socket | undefined;
   #call: OriginCall | undefined;
+  #lender: Lender | undefined;
   #requests = 0;
   /** A byte of the answer to the current request has arrived. */
   #answered = false;
@@ -72,6 +74,11 @@ export class OriginConnection implements OriginSocketEvents, ResponseEvents, Bod
     this.#socket?.resume();
   }
 
+  /** Within `originBody`: leaves the bytes to the handler, as a {@link Lender} does. */
+  lend(): (() => void) | undefined {
+    return this.#lender?.lend();
+  }
+
   /** Ends it without telling the call. */
   abandon(): void {
     this.#call = undefined;
@@ -95,10 +102,15 @@ export class OriginConnection implements OriginSocketEvents, ResponseEvents, Bod
     this.#fail(error);
   }
 
-  onBytes(buffer: Buffer, bytes: number): void {
+  get isBusy(): boolean {
+    return this.#call !== undefined;
+  }
+
+  onBytes(buffer: Buffer, bytes: number, lender: Lender): void {
     // Nobody asked: whatever it is, it must not become the answer to the next request.
     if (this.#call === undefined) return this.#idleEnded();
     this.#answered = true;
+    this.#lender = lender;
     try {
       this.#parser.feed(buffer, 0, bytes);
     } catch (error) {

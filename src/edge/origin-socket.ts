@@ -1,14 +1,14 @@
 /** Opens sockets to origins: TCP or TLS, with a PROXY protocol header first where one is due. */
-import { connect as connectTcp, isIP, type Socket } from 'node:net';
+import { connect as connectTcp, isIP, type OnReadOpts, type Socket } from 'node:net';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
 import type { Origin } from '../config/origin.ts';
-
-/** All plain connections read into this one: what was read is used up before the next read. */
-const sharedBuffer = Buffer.allocUnsafeSlow(65_536);
+import { type Lender, ownBytes, ReadBuffer } from './read-buffer.ts';
 
 export interface OriginSocketEvents {
-  /** Bytes arrived; valid during the call only. */
-  onBytes(buffer: Buffer, bytes: number): void;
+  /** Bytes arrived; valid during the call only, unless they were lent by `lender`. */
+  onBytes(buffer: Buffer, bytes: number, lender: Lender): void;
+  /** More of an answer is expected. */
+  readonly isBusy: boolean;
   /** Connected, and trusted if it is TLS. */
   onReady(socket: Socket): void;
   /** Not connected. Not called once it was ready. */
@@ -32,23 +32,24 @@ export function openOriginSocket(
   const { origin, preamble } = options;
   if (origin.tls && preamble === undefined) return openTls(options, events, undefined);
   const { host, port } = origin;
+  const reading = new ReadBuffer();
+  const onread = {
+    buffer: () => reading.next(),
+    callback: (bytes: number): boolean => {
+      events.onBytes(reading.current, bytes, reading);
+      reading.used(bytes, events.isBusy);
+      return true;
+    },
+  };
   const socket = connectTcp({
     host,
     port,
     noDelay: true,
     keepAlive: true,
-    ...(origin.tls
-      ? {}
-      : {
-          onread: {
-            buffer: sharedBuffer,
-            callback: (bytes: number): boolean => {
-              events.onBytes(sharedBuffer, bytes);
-              return true;
-            },
-          },
-        }),
+    // The types do not know that `undefined` keeps the buffer.
+    ...(origin.tls ? {} : { onread: onread as unknown as OnReadOpts }),
   });
+  socket.once('close', () => reading.close());
   let close = () => {
     socket.destroy();
   };
@@ -87,7 +88,7 @@ function openTls(
     socket.off('close', closed);
     socket.setNoDelay(true);
     socket.setKeepAlive(true);
-    socket.on('data', (chunk: Buffer) => events.onBytes(chunk, chunk.length));
+    socket.on('data', (chunk: Buffer) => events.onBytes(chunk, chunk.length, ownBytes));
     events.onReady(socket);
   });
   return () => {
