@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { type AdminAnswer, AdminServer, type AdminSource } from './admin/admin-server.ts';
 import { redacted } from './admin/redaction.ts';
+import { AgentProcess } from './agent/agent-process.ts';
 import type { CheckFinding } from './config/checks.ts';
 import { formatListener, type Listener } from './config/listener.ts';
 import { type LoadedConfig, type LoadOptions, loadConfig } from './config/load.ts';
@@ -75,6 +76,7 @@ export class HoldfastNode {
   readonly #nodeLog: NodeLog;
   readonly #supervisor: Supervisor;
   readonly #ownMetrics: OwnMetrics;
+  readonly #agent: AgentProcess;
   #admin: AdminServer | undefined;
   #health: HealthChecker | undefined;
 
@@ -86,13 +88,16 @@ export class HoldfastNode {
     this.#nodeLog = openLog(config.logLevel, { node, pid: process.pid });
     this.#supervisor = new Supervisor(loaded, {
       log: this.#nodeLog.log,
-      workerFile: fileURLToPath(
-        new URL(import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js', import.meta.url),
-      ),
+      workerFile: programFile('./worker'),
       version: version(),
       load: () => loadNodeConfig(this.#origin),
       prepare: (next) => this.#prepare(next),
       checkHealth: (next) => this.#checkHealth(next),
+    });
+    this.#agent = new AgentProcess({
+      log: this.#nodeLog.log,
+      file: programFile('./agent/agent-child'),
+      version: version(),
     });
     const counts = () => this.#supervisor.counts();
     this.#ownMetrics = new OwnMetrics(counts, { version: version(), node });
@@ -121,8 +126,11 @@ export class HoldfastNode {
     const { admin } = this.#supervisor.config;
     if (admin !== null) this.#admin = await this.#openAdmin(admin);
     try {
+      // First, so that every session of this node is known from its beginning.
+      await this.#agent.start(this.#supervisor.loaded);
       await this.#supervisor.start();
     } catch (error) {
+      await this.#agent.stop();
       await this.#close();
       throw error;
     }
@@ -132,7 +140,7 @@ export class HoldfastNode {
   /** Reads the configuration again. A refused one is logged and changes nothing. */
   async reload(): Promise<void> {
     await this.#supervisor.reload().then(
-      () => this.#logWarnings(this.#supervisor.loaded),
+      () => this.#reloaded(),
       () => undefined, // The supervisor has logged why.
     );
   }
@@ -141,7 +149,10 @@ export class HoldfastNode {
   async drain(): Promise<number> {
     this.log.info({ deadlineMs: this.config.drain.deadlineMs }, 'node drains');
     this.#health?.stop();
+    this.#agent.drain();
     const cut = await this.#supervisor.drain();
+    // Last: until here packets of this node's sessions were brought to it.
+    await this.#agent.stop();
     this.log.info({ cut }, 'node is down');
     await this.#close();
     return cut;
@@ -152,6 +163,7 @@ export class HoldfastNode {
     this.log.warn('node ends now, open connections are cut');
     this.#nodeLog.flushSync();
     this.#supervisor.cut();
+    this.#agent.kill();
   }
 
   async #close(): Promise<void> {
@@ -180,7 +192,7 @@ export class HoldfastNode {
   }
 
   async #openAdmin(listener: Listener): Promise<AdminServer> {
-    const server = new AdminServer(listener, this.#adminSource());
+    const server = new AdminServer(listener, this.#adminSource(), this.#agent.routes);
     await server.listen();
     return server;
   }
@@ -200,6 +212,13 @@ export class HoldfastNode {
     this.#health.start();
   }
 
+  /** The edge has taken a new configuration over; the agent follows. */
+  #reloaded(): void {
+    const { loaded } = this.#supervisor;
+    this.#logWarnings(loaded);
+    void this.#agent.apply(loaded);
+  }
+
   #logWarnings(loaded: LoadedConfig): void {
     for (const warning of loaded.warnings) {
       this.log.warn({ problem: warning }, formatProblem(warning));
@@ -214,10 +233,13 @@ export class HoldfastNode {
         if (supervisor.state !== 'running') return { status: 503, body: `${supervisor.state}\n` };
         return supervisor.serves ? ok('ok\n') : { status: 503, body: 'no worker is up\n' };
       },
-      status: async () => ok(await supervisor.status()),
+      status: async () => {
+        const [status, agent] = await Promise.all([supervisor.status(), this.#agent.status()]);
+        return ok(agent === undefined ? status : { ...status, agent });
+      },
       metrics: async () => {
         const { text, contentType } = await supervisor.metrics(await this.#ownMetrics.snapshot());
-        return { status: 200, body: text, contentType };
+        return { status: 200, body: `${text}${await this.#agent.metrics()}`, contentType };
       },
       config: async () => ok(redacted(supervisor.config, supervisor.loaded.secrets)),
       reload: () => this.#reloadAnswer(),
@@ -227,7 +249,7 @@ export class HoldfastNode {
   async #reloadAnswer(): Promise<AdminAnswer> {
     try {
       const { changes, warnings } = await this.#supervisor.reload();
-      this.#logWarnings(this.#supervisor.loaded);
+      this.#reloaded();
       return { status: 200, body: { changes, warnings } };
     } catch (error) {
       if (error instanceof ConfigError) {
@@ -239,6 +261,12 @@ export class HoldfastNode {
       throw error;
     }
   }
+}
+
+/** The program of another process, as this one was loaded: source or compiled. */
+function programFile(path: string): string {
+  const extension = import.meta.url.endsWith('.ts') ? '.ts' : '.js';
+  return fileURLToPath(new URL(`${path}${extension}`, import.meta.url));
 }
 
 function nameOf(listener: Listener | null): string {

@@ -77,10 +77,13 @@ export class AgentNode {
     this.#agent?.setDraining(draining);
   }
 
-  /** Says good-bye. The kernel goes on healing; the next agent takes it over. */
-  async stop(): Promise<void> {
-    this.log.info('agent leaves the mesh; the kernel goes on healing');
-    await this.#agent?.stop();
+  /**
+   * The kernel goes on healing; the next agent takes it over.
+   * @param leave False when that follows at once: then the mesh is not told.
+   */
+  async stop(leave = true): Promise<void> {
+    this.log.info({ leave }, 'agent ends; the kernel goes on healing');
+    await this.#agent?.stop(leave);
     this.#admin?.cut();
     await this.#nodeLog.close();
   }

@@ -20,6 +20,7 @@ import { FlowFeed, type FlowTickets } from './flow-feed.ts';
 import { Healer, type TraceNotice } from './healer.ts';
 import { HomesFeed } from './homes-feed.ts';
 import { KernelFill } from './kernel-fill.ts';
+import { KernelProbes } from './kernel-probes.ts';
 import { NodeSlots } from './node-slots.ts';
 import { nodeTraceOf } from './node-trace.ts';
 import { OwnTickets } from './own-tickets.ts';
@@ -68,6 +69,7 @@ export class Agent {
   readonly #pump: EventPump;
   readonly #fill: KernelFill;
   readonly #own: OwnTickets;
+  readonly #probes: KernelProbes;
   readonly #traces = new Map<number, TraceTaker>();
   readonly #checkTimer: NodeJS.Timeout;
   #traceId = 0;
@@ -115,6 +117,8 @@ export class Agent {
     this.admin = new MeshAdmin(mesh, (peer) => this.#ticketsOf(peer));
     this.#fill = parts.fill;
     this.#eventsLost = datapath.counts.read().events_lost;
+    this.#probes = parts.probes;
+    parts.onAnswer = (peer) => this.mesh.act((nowMs) => this.slots.answered(nowMs, peer));
     parts.onFound = (found) => this.#found(found);
     parts.onTrace = ({ id, peer, trace }) => this.#traces.get(id)?.(peer, trace);
     this.#own = new OwnTickets(datapath, mesh, this.directory);
@@ -183,14 +187,16 @@ export class Agent {
   /**
    * Says good-bye to the mesh and ends. The kernel goes on healing with what it knows; a later agent
    * takes it over.
+   * @param leave False when that one follows at once: then the mesh is not told.
    */
-  async stop(): Promise<void> {
+  async stop(leave = true): Promise<void> {
     if (this.#stopped) return;
     this.#stopped = true;
     this.#pump.stop();
     this.#fill.stop();
+    this.#probes.stop();
     clearInterval(this.#checkTimer);
-    await this.mesh.leave();
+    await (leave ? this.mesh.leave() : this.mesh.close());
     this.datapath.close();
   }
 
@@ -240,6 +246,8 @@ interface AgentParts {
   healer: Healer;
   switched: SwitchedFlows;
   fill: KernelFill;
+  probes: KernelProbes;
+  onAnswer: (peer: PeerIndex) => void;
   onFound: (found: FlowFound) => void;
   onTrace: (notice: TraceNotice) => void;
 }
@@ -280,6 +288,7 @@ async function startMesh(
         datapath.inherited,
       );
       const switched = switchedFlows(log);
+      const probes = new KernelProbes(settings.datapath.underlay, (peer) => parts.onAnswer?.(peer));
       const flows = new FlowFeed(directory, wakingTickets(datapath, fill), slots, {
         self: peers.self,
         switched: (key, owner, foundBy) => {
@@ -302,15 +311,28 @@ async function startMesh(
         homes,
         flows,
         trace: (key) => nodeTraceOf(datapath, peers, slots, key),
-        changed: ({ id, status, address }, change) =>
-          log.info({ member: id, status, address, change }, 'member'),
+        changed: (peer, member, change) => {
+          const { id, status, address } = member;
+          log.info({ member: id, status, address, change }, 'member');
+          probes.follow(peer, member, change === 'forgotten');
+        },
         doubt: (isDoubtful) => {
           const { graceMs } = settings;
           datapath.graceMs = isDoubtful ? Math.max(graceMs, DOUBT_GRACE_MS) : graceMs;
         },
       });
       fill.start(directory.tickets, flows);
-      Object.assign(parts, { directory, sessions, slots, homes, flows, healer, switched, fill });
+      Object.assign(parts, {
+        directory,
+        sessions,
+        slots,
+        homes,
+        flows,
+        healer,
+        switched,
+        fill,
+        probes,
+      });
       return [directory, sessions, healer];
     },
     onNotice: (notice: MeshNotice) => {

@@ -50,7 +50,7 @@ export interface HealerOptions {
   /** What this node's kernel would do with the flow. */
   readonly trace: (key: FlowKey) => NodeTrace;
   /** Told after each change of membership. */
-  readonly changed: (member: Member, change: MemberChange) => void;
+  readonly changed: (peer: PeerIndex, member: Member, change: MemberChange) => void;
   /** Told when it begins or ends that a silent node may own what nobody knows. */
   readonly doubt: (isDoubtful: boolean) => void;
 }
@@ -151,7 +151,7 @@ export class Healer implements MeshComponent {
       this.#names.delete(nameOf(member.id));
       this.#hints.delete(peer);
     } else this.#names.set(nameOf(member.id), peer);
-    changed(member, change);
+    changed(peer, member, change);
   }
 
   #frame(nowMs: number, from: PeerIndex, channel: Channel, body: Uint8Array, out: Outbox): void {

@@ -24,10 +24,12 @@ export const NO_SLOT = 0xffff;
 
 export interface SlotTimes {
   /**
-   * An agent that said good-bye leaves a kernel that still holds its flows: packets go on to it for
-   * this long. Default 60,000.
+   * An agent that is gone leaves a kernel that still holds its flows: as long as that answers,
+   * packets go on to it, at most for this long. Default 60,000.
    */
-  readonly leftKeepMs: number;
+  readonly agentlessMs: number;
+  /** An answer of a kernel is good for this long. Default 1,500. */
+  readonly answerMs: number;
   /**
    * A node that suddenly finds most others dead is probably cut off itself. For this long it sends
    * packets on instead of resetting flows by a guess. Default 60,000.
@@ -37,7 +39,12 @@ export interface SlotTimes {
   readonly orphanMs: number;
 }
 
-const TIMES: SlotTimes = { leftKeepMs: 60_000, isolationMs: 60_000, orphanMs: 60_000 };
+const TIMES: SlotTimes = {
+  agentlessMs: 60_000,
+  answerMs: 1_500,
+  isolationMs: 60_000,
+  orphanMs: 60_000,
+};
 
 interface Known {
   readonly member: Member;
@@ -52,6 +59,8 @@ export class NodeSlots {
   readonly #times: SlotTimes;
   readonly #known = new Map<PeerIndex, Known>();
   readonly #peerOf = new Map<number, PeerIndex>();
+  /** When the kernel of a silent node last answered. */
+  readonly #answeredMs = new Map<PeerIndex, number>();
   readonly #orphans: ReadonlySet<number>;
   #orphansUntilMs: number;
   #orphansGone: boolean;
@@ -127,7 +136,10 @@ export class NodeSlots {
       if (!isLive(member) && isLive(this.#known.get(holder)!.member)) return;
       this.#release(holder, false);
     }
-    const state = this.#stateOf(nowMs, member, sinceMs);
+    if (member.status === 'alive') this.#answeredMs.delete(peer);
+    // Who says good-bye is there to say it.
+    else if (change === 'left') this.#answeredMs.set(peer, nowMs);
+    const state = this.#stateOf(nowMs, peer, member, sinceMs);
     const slot = this.#writer.place({ address, boot: member.boot, state });
     this.#known.set(peer, { member, slot, sinceMs });
     if (this.slots[peer] !== slot) {
@@ -137,6 +149,14 @@ export class NodeSlots {
     }
     // A death may turn this node's view of the others, and so may a return.
     if (change !== 'facts') this.#settle(nowMs);
+  }
+
+  /** The kernel of a node whose agent is silent has answered a call. */
+  answered(nowMs: number, peer: PeerIndex): void {
+    const known = this.#known.get(peer);
+    if (known === undefined || known.member.status === 'alive') return;
+    this.#answeredMs.set(peer, nowMs);
+    this.#settle(nowMs);
   }
 
   tick(nowMs: number): void {
@@ -161,8 +181,8 @@ export class NodeSlots {
   /** States that depend on the time and on the others. */
   #settle(nowMs: number): void {
     this.#dueMs = Number.POSITIVE_INFINITY;
-    for (const { member, slot, sinceMs } of this.#known.values()) {
-      const state = this.#stateOf(nowMs, member, sinceMs);
+    for (const [peer, { member, slot, sinceMs }] of this.#known) {
+      const state = this.#stateOf(nowMs, peer, member, sinceMs);
       const now = this.#writer.get(slot);
       if (now !== undefined && (now.state !== state || now.boot !== member.boot)) {
         this.#writer.place({ address: now.address, boot: member.boot, state });
@@ -170,12 +190,15 @@ export class NodeSlots {
     }
   }
 
-  #stateOf(nowMs: number, member: Member, sinceMs: number): NodeState {
+  #stateOf(nowMs: number, peer: PeerIndex, member: Member, sinceMs: number): NodeState {
     if (member.status === 'alive' || member.status === 'suspect') return member.status;
-    const { leftKeepMs, isolationMs } = this.#times;
-    const untilMs = sinceMs + (member.status === 'left' ? leftKeepMs : isolationMs);
+    const { agentlessMs, answerMs, isolationMs } = this.#times;
+    const answeredMs = this.#answeredMs.get(peer) ?? Number.NEGATIVE_INFINITY;
+    let untilMs = Math.min(answeredMs + answerMs, sinceMs + agentlessMs);
+    if (member.status === 'dead' && this.#isolated(nowMs)) {
+      untilMs = Math.max(untilMs, sinceMs + isolationMs);
+    }
     if (nowMs >= untilMs) return 'dead';
-    if (member.status === 'dead' && !this.#isolated(nowMs)) return 'dead';
     this.#dueMs = Math.min(this.#dueMs, untilMs);
     return 'suspect';
   }
@@ -202,6 +225,7 @@ export class NodeSlots {
     const known = this.#known.get(peer);
     if (known === undefined) return;
     this.#known.delete(peer);
+    this.#answeredMs.delete(peer);
     this.slots[peer] = NO_SLOT;
     this.#peerOf.delete(known.slot);
     this.#changes++;

@@ -66,13 +66,40 @@ describe('members in the kernel’s table of nodes', () => {
     assert.deepEqual(kernel.states(), { 2: 'alive', 3: 'alive', 4: 'dead' });
   });
 
-  test('an agent that said good-bye leaves a kernel behind: packets go on to it for a minute', () => {
+  test('while the kernel of a dead agent answers, packets go on to it, for a minute at most', () => {
+    const { slots, kernel, change } = world();
+    for (const peer of [2, 3]) change(0, peer, 'joined', 'alive');
+    change(10, 2, 'suspect', 'suspect');
+    slots.answered(3_000, 2);
+    change(4_000, 2, 'dead', 'dead');
+    assert.deepEqual(kernel.states(), { 2: 'suspect', 3: 'alive' });
+    for (let nowMs = 4_000; nowMs < 64_000; nowMs += 500) slots.answered(nowMs, 2);
+    assert.deepEqual(kernel.states(), { 2: 'suspect', 3: 'alive' });
+    slots.answered(64_000, 2);
+    assert.deepEqual(kernel.states(), { 2: 'dead', 3: 'alive' });
+  });
+
+  test('a machine that stops to answer takes its flows with it', () => {
+    const { slots, kernel, change } = world();
+    for (const peer of [2, 3]) change(0, peer, 'joined', 'alive');
+    change(10, 2, 'suspect', 'suspect');
+    slots.answered(3_000, 2);
+    change(4_000, 2, 'dead', 'dead');
+    assert.equal(slots.nextWakeupMs(), 4_500);
+    slots.tick(4_500);
+    assert.deepEqual(kernel.states(), { 2: 'dead', 3: 'alive' });
+  });
+
+  test('an agent that said good-bye leaves a kernel behind that goes on to get packets', () => {
     const { slots, kernel, change } = world();
     for (const peer of [2, 3]) change(0, peer, 'joined', 'alive');
     change(100, 2, 'left', 'left');
     assert.deepEqual(kernel.states(), { 2: 'suspect', 3: 'alive' });
     assert.equal(slots.isDoubtful(200), false);
-    slots.tick(60_100);
+    slots.answered(1_000, 2);
+    slots.tick(1_600);
+    assert.deepEqual(kernel.states(), { 2: 'suspect', 3: 'alive' });
+    slots.tick(2_500);
     assert.deepEqual(kernel.states(), { 2: 'dead', 3: 'alive' });
   });
 

@@ -1,0 +1,35 @@
+/** What a node and its agent process say to each other over the IPC channel. */
+import type { AdminAnswer } from '../admin/admin-server.ts';
+import type { LoadedConfig } from '../config/load.ts';
+
+export type ToAgent =
+  /** The first message. */
+  | { readonly type: 'start'; readonly loaded: LoadedConfig; readonly version: string }
+  /** A question to the agent's API; answered by `answer`. */
+  | {
+      readonly type: 'ask';
+      readonly id: number;
+      readonly path: string;
+      readonly query: string;
+      readonly body: string;
+    }
+  /** Tell the mesh that this node finishes what it has. */
+  | { readonly type: 'drain' }
+  /** End. With `leave`, say good-bye to the mesh first; else another agent follows at once. */
+  | { readonly type: 'stop'; readonly leave: boolean };
+
+export type FromAgent =
+  | { readonly type: 'up' }
+  /** It cannot start; it exits. `refused` when the machine lacks something. */
+  | { readonly type: 'failed'; readonly code: string; readonly message: string }
+  | { readonly type: 'answer'; readonly id: number; readonly answer: AdminAnswer };
+
+/** Paths of the agent's API, as a node's admin server passes them on. */
+export const AGENT_PATHS = {
+  '/mesh/nodes': 'GET',
+  '/mesh/keys': 'GET',
+  '/mesh/keys/add': 'POST',
+  '/mesh/keys/use': 'POST',
+  '/mesh/keys/retire': 'POST',
+  '/trace': 'GET',
+} as const;

@@ -1,0 +1,237 @@
+/** The agent process of a node: started, asked, and started again when it crashes. */
+import { type ChildProcess, fork } from 'node:child_process';
+import { isDeepStrictEqual } from 'node:util';
+import type { Logger } from 'pino';
+import type { AdminAnswer, AdminRoutes } from '../admin/admin-server.ts';
+import type { LoadedConfig } from '../config/load.ts';
+import type { Config } from '../config/schema.ts';
+import { HoldfastError } from '../errors.ts';
+import { RestartDelay } from '../supervisor/restart-delay.ts';
+import { AGENT_PATHS, type FromAgent, type ToAgent } from './agent-messages.ts';
+import type { AgentStatus } from './agent-status.ts';
+
+const ASK_TIMEOUT_MS = 3_000;
+/** Good-byes take a second. */
+const STOP_TIMEOUT_MS = 5_000;
+
+export interface AgentProcessDeps {
+  readonly log: Logger;
+  /** The program of the process. */
+  readonly file: string;
+  readonly version: string;
+}
+
+const SILENT: AdminAnswer = { status: 503, body: { error: 'the agent does not answer' } };
+
+export class AgentProcess {
+  readonly #deps: AgentProcessDeps;
+  readonly #delay = new RestartDelay();
+  readonly #pending = new Map<number, (answer: AdminAnswer) => void>();
+  #loaded: LoadedConfig | undefined;
+  #child: ChildProcess | undefined;
+  #gone: Promise<void> = Promise.resolve();
+  #isUp = false;
+  #startedMs = 0;
+  #crashes = 0;
+  #nextId = 1;
+  #draining = false;
+  #stopping = false;
+  #restartTimer: NodeJS.Timeout | undefined;
+
+  constructor(deps: AgentProcessDeps) {
+    this.#deps = deps;
+  }
+
+  /** Whether the configuration in force asks for an agent. */
+  get isWanted(): boolean {
+    return this.#loaded !== undefined;
+  }
+
+  get crashes(): number {
+    return this.#crashes;
+  }
+
+  /**
+   * Starts the agent when the configuration has one, else does nothing. From the first success on,
+   * one that crashes is replaced.
+   * @throws HoldfastError with what the agent says when it cannot start.
+   */
+  async start(loaded: LoadedConfig): Promise<void> {
+    if (!wantsAgent(loaded.config)) return;
+    this.#loaded = loaded;
+    try {
+      await this.#launch();
+    } catch (error) {
+      this.#loaded = undefined;
+      throw error;
+    }
+  }
+
+  /** Follows a reloaded configuration: a changed agent is replaced; healed sessions do not notice. */
+  async apply(loaded: LoadedConfig): Promise<void> {
+    const before = this.#loaded?.config;
+    if (!wantsAgent(loaded.config)) {
+      if (before !== undefined) await this.stop();
+      return;
+    }
+    if (before !== undefined && isDeepStrictEqual(agentPart(before), agentPart(loaded.config))) {
+      return;
+    }
+    await this.#end(false);
+    this.#loaded = loaded;
+    await this.#launch().catch((error: Error) => {
+      this.#deps.log.error({ reason: error.message }, 'the agent does not start with it');
+      this.#again();
+    });
+  }
+
+  /** Tells the mesh that this node finishes what it has. */
+  drain(): void {
+    this.#draining = true;
+    this.#tell({ type: 'drain' });
+  }
+
+  /** Says good-bye to the mesh and ends the process. The kernel goes on healing. */
+  async stop(): Promise<void> {
+    await this.#end(true);
+    this.#loaded = undefined;
+  }
+
+  /** Ends the process at once. */
+  kill(): void {
+    this.#stopping = true;
+    clearTimeout(this.#restartTimer);
+    this.#child?.kill('SIGKILL');
+  }
+
+  /** `undefined` without an agent, `null` when it does not answer. */
+  async status(): Promise<AgentStatus | null | undefined> {
+    if (!this.isWanted) return undefined;
+    const { status, body } = await this.ask('/status');
+    return status === 200 ? (body as { agent: AgentStatus }).agent : null;
+  }
+
+  /** In Prometheus form; empty when there is none. */
+  async metrics(): Promise<string> {
+    if (!this.isWanted) return '';
+    const { status, body } = await this.ask('/metrics');
+    return status === 200 && typeof body === 'string' ? body : '';
+  }
+
+  /** Never rejects: an agent that is silent or gone answers 503. */
+  ask(path: string, query = '', body = ''): Promise<AdminAnswer> {
+    if (!this.isWanted) {
+      const error = 'this node has no mesh: add "mesh" and "datapath" to its configuration';
+      return Promise.resolve({ status: 404, body: { error } });
+    }
+    if (!this.#isUp) return Promise.resolve(SILENT);
+    const id = this.#nextId++;
+    const { promise, resolve } = Promise.withResolvers<AdminAnswer>();
+    const timer = setTimeout(() => resolve(SILENT), ASK_TIMEOUT_MS);
+    this.#pending.set(id, resolve);
+    this.#tell({ type: 'ask', id, path, query, body });
+    return promise.finally(() => {
+      clearTimeout(timer);
+      this.#pending.delete(id);
+    });
+  }
+
+  /** The agent's API, for the node's admin server. */
+  get routes(): AdminRoutes {
+    const routes = Object.entries(AGENT_PATHS).map(([path, method]) => [
+      path,
+      {
+        method,
+        answer: ({ query, body }: { query: URLSearchParams; body: string }) =>
+          this.ask(path, query.toString(), body),
+      },
+    ]);
+    return Object.fromEntries(routes) as AdminRoutes;
+  }
+
+  /** Resolves when the new process is up; rejects with what it says when it cannot start. */
+  #launch(): Promise<void> {
+    const loaded = this.#loaded;
+    if (loaded === undefined) return Promise.resolve();
+    this.#stopping = false;
+    this.#startedMs = performance.now();
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const child = fork(this.#deps.file, [], { serialization: 'advanced' });
+    this.#child = child;
+    let failure = new HoldfastError('the agent ended while it started', {
+      code: 'ERR_AGENT_START',
+      source: 'internal',
+      retryable: true,
+    });
+    child.on('message', (message: FromAgent) => {
+      if (message.type === 'answer') this.#pending.get(message.id)?.(message.answer);
+      else if (message.type === 'up') {
+        this.#isUp = true;
+        this.#deps.log.info({ agentPid: child.pid }, 'agent is up');
+        if (this.#draining) this.drain();
+        resolve();
+      } else {
+        const { code, message: text } = message;
+        failure = new HoldfastError(text, { code, source: 'internal', retryable: false });
+      }
+    });
+    // A broken channel is the agent's death, which 'exit' tells.
+    child.on('error', () => undefined);
+    this.#gone = new Promise((gone) => {
+      child.once('exit', (code, signal) => {
+        const wasUp = this.#isUp;
+        this.#isUp = false;
+        this.#child = undefined;
+        for (const settle of [...this.#pending.values()]) settle(SILENT);
+        gone();
+        if (!wasUp) reject(failure);
+        else if (!this.#stopping) {
+          this.#deps.log.error(
+            { code, signal },
+            'agent crashed, replacing it; the kernel heals on',
+          );
+          this.#crashes += 1;
+          this.#again();
+        }
+      });
+    });
+    this.#tell({ type: 'start', loaded, version: this.#deps.version });
+    return promise;
+  }
+
+  /** After a crash, or a start that failed. */
+  #again(): void {
+    const delayMs = this.#delay.afterDeath(performance.now() - this.#startedMs);
+    this.#restartTimer = setTimeout(() => {
+      this.#launch().catch((error: Error) => {
+        if (this.#stopping) return;
+        this.#deps.log.error({ reason: error.message }, 'the agent does not start');
+        this.#again();
+      });
+    }, delayMs);
+  }
+
+  async #end(leave: boolean): Promise<void> {
+    this.#stopping = true;
+    clearTimeout(this.#restartTimer);
+    const child = this.#child;
+    if (child === undefined) return;
+    this.#tell({ type: 'stop', leave });
+    const timer = setTimeout(() => child.kill('SIGKILL'), STOP_TIMEOUT_MS);
+    await this.#gone;
+    clearTimeout(timer);
+  }
+
+  #tell(message: ToAgent): void {
+    if (this.#child?.connected) this.#child.send(message, () => undefined);
+  }
+}
+
+function wantsAgent(config: Config): boolean {
+  return config.mesh !== undefined && config.datapath !== undefined;
+}
+
+/** What an agent reads of a configuration; also what its digest is over. */
+function agentPart({ admin: _, accessLog: __, workers: ___, ...rest }: Config): unknown {
+  return rest;
+}
