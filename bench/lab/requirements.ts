@@ -15,6 +15,7 @@ const PACKAGES: Readonly<Record<string, string>> = {
   haproxy: 'haproxy',
   curl: 'curl',
   setpriv: 'util-linux',
+  unshare: 'util-linux',
   psql: 'postgresql',
   pg_isready: 'postgresql',
   sshd: 'openssh-server',

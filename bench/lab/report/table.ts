@@ -65,6 +65,9 @@ export function resultTable(result: LabResult): string[] {
       : [line('route moved', routeMoves(result))]),
     ...result.steps.map(({ atMs, text }) => line(`at ${seconds(atMs)} s`, text)),
     ...(flipEvents.length === 0 ? [] : [line('echo gap at flip, ms', flipGaps(result))]),
+    ...(flipEvents.length === 0 && result.gapMs.max !== null
+      ? [line('echo gap disturbed, ms', flipGaps(result))]
+      : []),
     ...(result.baselineGapMs.max === null
       ? []
       : [line('echo gap in quiet, ms', gaps(result.baselineGapMs))]),
