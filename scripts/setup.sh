@@ -4,6 +4,8 @@
 #   scripts/setup.sh --lab   also the Debian packages of the lab (needs root; without it, says what is missing)
 set -euo pipefail
 cd "$(dirname "$0")/.."
+# Where servers and network tools are; not on the path of every user.
+export PATH="$PATH:/usr/sbin:/sbin"
 
 # The only list of Debian packages. One line each: package, a file or command it brings, what it is for.
 debian_packages='
@@ -17,12 +19,15 @@ tcpdump          tcpdump                     packet captures of the lab
 wrk              wrk                         load in the benchmarks
 procps           sysctl                      settings inside the namespaces
 nftables         nft                         packet rules of the lab and the tests
-util-linux       nsenter                     agents inside the lab's namespaces
+util-linux       nsenter                     agents in namespaces of the lab
 ethtool          ethtool                     offloads in the datapath benchmark
 libbpf1          libbpf.so.1                 loads the kernel programs
 clang            clang                       rebuilds the kernel programs in the tests
 llvm             llvm-strip                  the same
 libbpf-dev       /usr/include/bpf/bpf.h      the same
+postgresql       /usr/lib/postgresql         a server in the lab that knows nothing of us
+openssh-server   /usr/sbin/sshd              another one
+openssh-client   ssh                         its client
 '
 
 say() { printf 'setup: %s\n' "$*" >&2; }
