@@ -8,7 +8,6 @@ import type { World } from '../../src/sync/sim/world.ts';
 
 const BUCKETS = 256;
 const LOAD_GAP_MS = 200;
-const LOAD_UNTIL_MS = 40_000;
 const COMPLAINTS_MAX = 3;
 
 interface Flow {
@@ -49,6 +48,7 @@ export function ticketPart(seed: number, settings: Partial<DirectorySettings> = 
   let world: World;
   let flows = seed * 7;
   let generation = 0;
+  let isQuiet = false;
 
   const publish = (node: SimNode, flow: Flow): void => {
     const { directory } = kernels.get(node)!;
@@ -58,7 +58,7 @@ export function ticketPart(seed: number, settings: Partial<DirectorySettings> = 
   };
 
   const load = (): void => {
-    if (world.nowMs > LOAD_UNTIL_MS) return;
+    if (isQuiet) return;
     world.at(world.nowMs + LOAD_GAP_MS, load);
     const node = world.nodes[world.random.below(world.nodes.length)]!;
     // A stalled process reads its kernel's events later; here it simply gets no new flows.
@@ -106,6 +106,9 @@ export function ticketPart(seed: number, settings: Partial<DirectorySettings> = 
     begin(theWorld) {
       world = theWorld;
       world.at(4_000, load);
+    },
+    quiet() {
+      isQuiet = true;
     },
     check() {
       return checkTickets(world, kernels, ended);

@@ -51,6 +51,17 @@ export interface Entry {
   /** Since when it has its status. */
   sinceMs: number;
   suspicion: Suspicion | undefined;
+  /** The life that last proved itself to us, by a key exchange or a sealed datagram, and when. */
+  provenRun: number;
+  provenAtMs: number;
+}
+
+/** What others remember of a node counts less than what it proved itself, this long. */
+const PROOF_MS = 2_000;
+
+/** The life that is held of a node proved a moment ago that it lives. */
+export function isProven(nowMs: number, { member, provenRun, provenAtMs }: Entry): boolean {
+  return provenRun === member.run && nowMs - provenAtMs < PROOF_MS;
 }
 
 /**
@@ -165,6 +176,8 @@ export class MemberTable implements PeerTable {
       member,
       sinceMs: nowMs,
       suspicion: undefined,
+      provenRun: 0,
+      provenAtMs: Number.NEGATIVE_INFINITY,
     };
     this.#slots[peer] = entry;
     this.#byId.set(member.id, entry);

@@ -26,6 +26,7 @@ import {
   compareClaim,
   type Entry,
   isLive,
+  isProven,
   MemberTable,
   memberClaim,
   statusOf,
@@ -117,13 +118,21 @@ export class Membership {
    */
   linked(nowMs: number, claim: Claim, called: boolean, out: MembershipOutbox): void {
     const before = this.table.entryOf(claim.id);
+    if (before !== undefined) this.heard(nowMs, before, claim.run);
     const news = before === undefined || !isLive(before.member);
     this.#apply(nowMs, claim, out);
     const entry = this.table.entryOf(claim.id);
     if (entry === undefined || entry === this.#self) return;
+    this.heard(nowMs, entry, claim.run);
     // It restarted and does not know under which incarnation it is remembered.
     if (compareClaim(claim, entry.member) < 0) this.#tell(entry, out);
     if (news && called) this.#exchanges.startExtra(nowMs, entry, out);
+  }
+
+  /** That life of a node proved just now that it lives. */
+  heard(nowMs: number, entry: Entry, run: number): void {
+    entry.provenRun = run;
+    entry.provenAtMs = nowMs;
   }
 
   /** One field of an authenticated packet. */
@@ -286,6 +295,12 @@ export class Membership {
     }
     if (order === 0) {
       if (claim.status === SUSPECT) this.#confirm(nowMs, entry, claim);
+      return;
+    }
+    if (claim.run !== entry.member.run && isProven(nowMs, entry)) {
+      // An older life that others remember, or a newer one: the node itself will say which.
+      out.post(entry.peer, FIELD_CLAIM, encodeClaim(claim));
+      out.doubt(entry.peer);
       return;
     }
     if (claim.status === DEAD && entry.member.status === 'alive') {

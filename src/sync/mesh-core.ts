@@ -226,6 +226,7 @@ export class MeshCore implements HandshakeParty, LinkOutbox, MembershipOutbox {
       return;
     }
     const { peer } = entry;
+    this.membership.heard(this.#nowMs, entry, session.remote.run);
     for (const { field, body } of fields) {
       if (field < CHANNELS_MIN && field !== FIELD_RUMOUR) {
         this.membership.receive(this.#nowMs, peer, field, body, this);

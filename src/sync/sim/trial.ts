@@ -1,4 +1,5 @@
 import type { MembershipSettings } from '../settings.ts';
+import { suspicionMinMs } from '../suspicion.ts';
 import { doFault, Excuses, FAULTS, type FaultName } from './faults.ts';
 import type { ComponentFactory, SimNode } from './sim-node.ts';
 import { type MemberEvent, World } from './world.ts';
@@ -8,6 +9,8 @@ export interface TrialPart {
   readonly components: ComponentFactory;
   /** Before the first event. Plan load with `world.at` and `world.act`. */
   begin(world: World): void;
+  /** The last fault is over: stop the load. */
+  quiet(): void;
   /** When all has been quiet. @returns what does not hold, in words. */
   check(world: World): readonly string[];
 }
@@ -21,7 +24,7 @@ export interface TrialOptions {
   /** Only these faults, in any order. Default: by the seed. */
   readonly faults?: readonly FaultName[];
   readonly parts?: readonly TrialPart[];
-  /** Quiet time before the invariants are checked. Default 25,000. */
+  /** Quiet time before the invariants are checked. Default: the longest suspicion and 6,000. */
   readonly quietMs?: number;
 }
 
@@ -82,7 +85,8 @@ export function runTrial(options: TrialOptions): TrialResult {
   }
   world.runUntil(endMs);
   world.network.heal();
-  world.runUntil(world.nowMs + (options.quietMs ?? 25_000));
+  for (const part of parts) part.quiet();
+  world.runUntil(world.nowMs + (options.quietMs ?? quietMsFor(world)));
   // With loss there is always some suspicion on its way somewhere; it must not stay.
   for (let tries = 0; tries < 5 && isBusy(world); tries += 1) world.runUntil(world.nowMs + 2_000);
   checkViews(world, fail);
@@ -99,6 +103,13 @@ export function runTrial(options: TrialOptions): TrialResult {
     bytesPerNodePerSecond:
       (world.datagramBytes + world.streamBytes) / nodes / (world.nowMs / 1_000),
   };
+}
+
+/** The longest suspicion, that nobody confirms, and some more. */
+function quietMsFor(world: World): number {
+  const { suspicionMultiplier, suspicionMaxFactor, probeIntervalMs } = world.settings;
+  const nodes = world.nodes.length;
+  return 6_000 + suspicionMaxFactor * suspicionMinMs(suspicionMultiplier, nodes, probeIntervalMs);
 }
 
 function isBusy(world: World): boolean {

@@ -131,6 +131,25 @@ test('nodes that stand still again and again take no healthy one with them', () 
   assert.equal(result.deathsDeclared, 0);
 });
 
+test('a life that others remember never replaces one that proves itself', () => {
+  // Half of all nodes restart at once: those that come back hear of each other's old lives.
+  for (const seed of [5116, 5117, 5118]) {
+    const world = new World({ nodes: 20, seed });
+    world.runUntil(6_000);
+    const restarted = world.nodes.slice(4, 14);
+    for (const node of restarted) world.crash(node);
+    world.runUntil(8_000);
+    const lives: string[] = [];
+    world.onMember = ({ change, member, observer }) => {
+      if (change === 'run' || change === 'boot') lives.push(`${observer.id} ${member.id}`);
+    };
+    for (const node of restarted) world.start(node);
+    world.runUntil(30_000);
+    const twice = lives.filter((life, i) => lives.indexOf(life) !== i);
+    assert.deepEqual(twice, [], `seed ${seed}`);
+  }
+});
+
 test('two nodes of one name are noticed', () => {
   const world = new World({ nodes: 4, seed: 1 });
   world.runUntil(3_000);
