@@ -4,10 +4,10 @@ import type { SessionKind } from '../../bench/lab/clients/event.ts';
 import { Endings } from '../../bench/lab/endings.ts';
 import { Ledger } from '../../bench/lab/measure/ledger.ts';
 import { computeResult, type LabResult } from '../../bench/lab/measure/result.ts';
-import { conclusion, wrap } from '../../bench/lab/report/conclusion.ts';
+import { conclusion } from '../../bench/lab/report/conclusion.ts';
 import { frame } from '../../bench/lab/report/frame.ts';
 import { comparisonTable, resultTable } from '../../bench/lab/report/table.ts';
-import { bar, cut, fit, milliseconds } from '../../bench/lab/report/text.ts';
+import { bar, cut, fit, milliseconds, wrap } from '../../bench/lab/report/text.ts';
 import { anycastTopology } from '../../bench/lab/topology.ts';
 
 const KINDS: readonly SessionKind[] = ['download', 'upload', 'websocket', 'sse'];

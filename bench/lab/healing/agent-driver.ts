@@ -14,7 +14,8 @@ import { hostPort } from '../servers/server.ts';
 import type { PopPlan } from '../topology.ts';
 import type { HealingCounters, HealingDriver } from './healing.ts';
 
-const ADMIN = '127.0.0.1:2029';
+/** Where each PoP's agent answers, inside the PoP. */
+export const AGENT_ADMIN = '127.0.0.1:2029';
 const MESH_PORT = 7946;
 const READY_TIMEOUT_MS = 40_000;
 const STOP_TIMEOUT_MS = 5_000;
@@ -73,7 +74,7 @@ function config(lab: Lab, pop: PopPlan): ConfigInput {
       ticketsMax: 65_536,
       ownFlowsMax: 65_536,
     },
-    admin: ADMIN,
+    admin: AGENT_ADMIN,
     sites: {},
   };
 }
@@ -116,7 +117,7 @@ async function openSite(lab: Lab, pop: PopPlan): Promise<Site> {
 
 /** `undefined` when no agent answers. */
 async function agentStatus(lab: Lab, pop: PopPlan): Promise<AgentStatus | undefined> {
-  const curl = ['curl', '-q', '-s', '-f', '-m', '2', `http://${ADMIN}/status`];
+  const curl = ['curl', '-q', '-s', '-f', '-m', '2', `http://${AGENT_ADMIN}/status`];
   const { code, stdout } = await tryCommand(insideNamespace(lab.namespace(pop.name), curl));
   if (code !== 0) return undefined;
   return (JSON.parse(stdout) as { agent: AgentStatus }).agent;

@@ -1,6 +1,6 @@
 /** What the demo has shown, in words made from its results. Pure. */
 import type { LabResult } from '../measure/result.ts';
-import { milliseconds } from './text.ts';
+import { milliseconds, wrap } from './text.ts';
 
 /** Sentences, one per line, none longer than 78 characters. */
 export function conclusion(results: readonly LabResult[]): string[] {
@@ -39,19 +39,4 @@ function withHealing(result: LabResult): string {
       ? ''
       : `, the longest echo gap was ${milliseconds(result.gapMs.max)} ms`;
   return `With healing, ${survived} of ${started} survived the same move: ${result.relayedPackets} packets were carried to the PoP that owns their flow${gap}.`;
-}
-
-/** Breaks text between words. A word longer than `width` stays whole. */
-export function wrap(text: string, width: number): string[] {
-  const lines: string[] = [];
-  let line = '';
-  for (const word of text.split(' ')) {
-    if (line !== '' && line.length + 1 + word.length > width) {
-      lines.push(line);
-      line = word;
-    } else {
-      line = line === '' ? word : `${line} ${word}`;
-    }
-  }
-  return line === '' ? lines : [...lines, line];
 }

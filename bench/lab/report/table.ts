@@ -2,7 +2,7 @@
 import { SESSION_KINDS, type SessionKind } from '../clients/event.ts';
 import type { Distribution } from '../measure/gaps.ts';
 import type { LabResult, SessionCounts } from '../measure/result.ts';
-import { fit, milliseconds, right, seconds } from './text.ts';
+import { fit, milliseconds, right, seconds, wrap } from './text.ts';
 
 /** What people call the kinds of sessions. */
 export const KIND_TITLES: Readonly<Record<SessionKind, string>> = {
@@ -19,6 +19,8 @@ export const KIND_TITLES: Readonly<Record<SessionKind, string>> = {
 
 const LABEL_WIDTH = 24;
 const COUNT_WIDTH = 10;
+/** What is left of 80 columns beside a label. */
+const TEXT_WIDTH = 80 - LABEL_WIDTH - 4;
 
 const gaps = ({ p50, p99, max }: Distribution): string =>
   `p50 ${milliseconds(p50)}  p99 ${milliseconds(p99)}  max ${milliseconds(max)}`;
@@ -47,6 +49,8 @@ export function resultTable(result: LabResult): string[] {
       .map((count) => right(String(count), COUNT_WIDTH))
       .join('')}`;
   const line = (label: string, text: string) => `  ${fit(label, LABEL_WIDTH)}  ${text}`;
+  const lines = (label: string, text: string) =>
+    wrap(text, TEXT_WIDTH).map((part, index) => line(index === 0 ? label : '', part));
   const { flipEvents, kinds } = result;
   return [
     `${result.scenario} · server ${result.server} · healing ${result.healing} · IPv${result.family} · ${result.pops} PoPs · seed ${result.seed}`,
@@ -81,7 +85,7 @@ export function resultTable(result: LabResult): string[] {
       : [line('  more than in control', String(result.retransmitsCaused))]),
     line('RSTs sent by PoPs', listed(result.resetsSent)),
     line('relayed packets', relayed(result)),
-    ...(result.relayedPackets === 0 ? [] : [line('verdicts', listed(result.verdicts))]),
+    ...(result.relayedPackets === 0 ? [] : lines('verdicts', listed(result.verdicts))),
     ...result.deaths.flatMap((death) => [
       line(
         `${death.pop} dead, reset after`,
