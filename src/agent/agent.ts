@@ -208,6 +208,7 @@ export class Agent {
   }
 
   #drain(reader: FlowFeed | Parameters<Datapath['events']['drain']>[0], most: number): number {
+    if (this.datapath.events.isEmpty) return 0;
     return this.mesh.act((nowMs, out) => {
       this.flows.begin(nowMs, out);
       const count = this.datapath.events.drain(reader, most);

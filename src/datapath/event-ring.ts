@@ -63,6 +63,11 @@ export class EventRing {
     this.#words = new Int32Array(this.#producer.buffer, PAGE_BYTES);
   }
 
+  /** Nothing to read. Cheaper to ask than to try. */
+  get isEmpty(): boolean {
+    return Atomics.load(this.#produced, 0) === this.#consumed[0]!;
+  }
+
   /**
    * Reads up to `most` events.
    * @returns how many were read. An event that a reader throws on is lost, those behind it are not.
