@@ -14,15 +14,15 @@ import { assertAllReset, assertAllSurvived, inLab, run, shortened } from './shor
 const options = { skip: skipWithoutRoot, timeout: 90_000 };
 const ONE_EACH: ClientMix = { download: 1, upload: 1, websocket: 1, sse: 1 };
 
-/** The families differ in their rules, not in what decides: two splits are enough for IPv6. */
+/** The families differ in their rules, not in what decides: one split is enough for IPv6. */
 const SPLITS = {
   4: ['per-packet', 'split-after-syn', 'ecmp-ttl', 'ecmp-ecn'],
-  6: ['per-packet', 'ecmp-ttl'],
+  6: ['ecmp-ttl'],
 } as const;
 
 for (const family of [4, 6] as const) {
   test(
-    `connections whose packets the router spreads over PoPs die over IPv${family}, and the split leaves nothing behind`,
+    `connections whose packets the router spreads over PoPs die over IPv${family}, and full packets beyond the path’s MTU hang`,
     options,
     async () => {
       await inLab('nginx', family, async (lab) => {
@@ -37,6 +37,7 @@ for (const family of [4, 6] as const) {
           );
         }
         await oversizedDownloadsHang(lab);
+        if (family === 6) return;
         const quiet = { durationMs: 1_200, tailMs: 0, clients: ONE_EACH };
         assertAllSurvived(await run(lab, shortened('no-flip', quiet)));
       });
@@ -84,7 +85,6 @@ test('fast flaps, reused ports, floods and silent sessions do what they say', op
       steps: [{ atMs: 600, everyMs: 250, action: { type: 'flip', to: 'next' } }],
       clients: { reuse: 3 },
     });
-    assertAllSurvived(await run(lab, controlOf(reuse)));
     const reused = await run(lab, reuse);
     assert.ok((reused.kinds.reuse?.reset ?? 0) > 0);
     assert.match(reused.examples.reuse ?? '', /connection \d+: /);
@@ -112,7 +112,9 @@ test('fast flaps, reused ports, floods and silent sessions do what they say', op
       steps: [{ atMs: 300, action: { type: 'flip', to: 'next' } }],
       clients: { idle: 300 },
     });
-    assertAllSurvived(await run(lab, controlOf(idle)));
+    // Both kinds in one run in which nothing happens to them.
+    const clients = { ...reuse.clients, ...idle.clients };
+    assertAllSurvived(await run(lab, { ...controlOf(idle), clients }));
     const woken = await run(lab, idle);
     assertAllReset(woken);
     assert.match(woken.examples.idle ?? '', /when it spoke/);
