@@ -59,8 +59,14 @@ export interface Entry {
 /** What others remember of a node counts less than what it proved itself, this long. */
 const PROOF_MS = 2_000;
 
-/** The life that is held of a node proved a moment ago that it lives. */
-export function isProven(nowMs: number, { member, provenRun, provenAtMs }: Entry): boolean {
+/**
+ * Whether a claim about another life than the held one must wait for the node's own word: when the
+ * held life proved a moment ago that it lives, or when neither life can have heard of the other.
+ */
+export function isDoubtfulLife(nowMs: number, claim: Claim, entry: Entry): boolean {
+  const { member, provenRun, provenAtMs } = entry;
+  if (claim.run === member.run || claim.run === provenRun) return false;
+  if (claim.incarnation === member.incarnation) return true;
   return provenRun === member.run && nowMs - provenAtMs < PROOF_MS;
 }
 

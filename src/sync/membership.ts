@@ -25,8 +25,8 @@ import {
   claimFacts,
   compareClaim,
   type Entry,
+  isDoubtfulLife,
   isLive,
-  isProven,
   MemberTable,
   memberClaim,
   statusOf,
@@ -297,7 +297,7 @@ export class Membership {
       if (claim.status === SUSPECT) this.#confirm(nowMs, entry, claim);
       return;
     }
-    if (claim.run !== entry.member.run && isProven(nowMs, entry)) {
+    if (isDoubtfulLife(nowMs, claim, entry)) {
       // An older life that others remember, or a newer one: the node itself will say which.
       out.post(entry.peer, FIELD_CLAIM, encodeClaim(claim));
       out.doubt(entry.peer);

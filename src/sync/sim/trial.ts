@@ -88,7 +88,7 @@ export function runTrial(options: TrialOptions): TrialResult {
   for (const part of parts) part.quiet();
   world.runUntil(world.nowMs + (options.quietMs ?? quietMsFor(world)));
   // With loss there is always some suspicion on its way somewhere; it must not stay.
-  for (let tries = 0; tries < 5 && isBusy(world); tries += 1) world.runUntil(world.nowMs + 2_000);
+  for (let tries = 0; tries < 10 && isBusy(world); tries += 1) world.runUntil(world.nowMs + 2_000);
   checkViews(world, fail);
   checkBounds(world, fail);
   for (const part of parts) for (const text of part.check(world)) fail(text);
@@ -114,7 +114,8 @@ function quietMsFor(world: World): number {
 
 function isBusy(world: World): boolean {
   return world.up().some(({ core }) => {
-    const { gossip, table } = core!.membership;
+    const { gossip, table, awareness } = core!.membership;
+    if (awareness.score > AWARENESS_QUIET_MAX) return true;
     return gossip.size > 0 || table.live().some(({ member }) => member.status === 'suspect');
   });
 }
