@@ -205,7 +205,7 @@ const routeLimits = z
       .int()
       .min(1)
       .max(1_000_000)
-      .default(1_024)
+      .default(16_384)
       .describe('Requests and tunnels in flight at one origin, per worker.'),
     queue: z
       .int()
