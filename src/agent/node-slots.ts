@@ -48,9 +48,12 @@ const TIMES: SlotTimes = {
 
 interface Known {
   readonly member: Member;
+  readonly address: string;
   readonly slot: number;
   /** Since when it has this status. */
   readonly sinceMs: number;
+  /** As the kernel has it. */
+  state: NodeState;
 }
 
 export class NodeSlots {
@@ -59,6 +62,7 @@ export class NodeSlots {
   readonly #times: SlotTimes;
   readonly #known = new Map<PeerIndex, Known>();
   readonly #peerOf = new Map<number, PeerIndex>();
+  readonly #byAddress = new Map<string, PeerIndex>();
   /** When the kernel of a silent node last answered. */
   readonly #answeredMs = new Map<PeerIndex, number>();
   readonly #orphans: ReadonlySet<number>;
@@ -128,9 +132,9 @@ export class NodeSlots {
     const before = this.#known.get(peer);
     const address = hostOf(member);
     if (address === undefined) return;
-    if (before !== undefined && hostOf(before.member) !== address) this.#release(peer, true);
+    if (before !== undefined && before.address !== address) this.#release(peer, true);
     const sinceMs = before?.member.status === member.status ? before.sinceMs : nowMs;
-    const holder = this.#holderOf(address);
+    const holder = this.#byAddress.get(address);
     // Two names on one address: the living one counts.
     if (holder !== undefined && holder !== peer) {
       if (!isLive(member) && isLive(this.#known.get(holder)!.member)) return;
@@ -141,7 +145,8 @@ export class NodeSlots {
     else if (change === 'left') this.#answeredMs.set(peer, nowMs);
     const state = this.#stateOf(nowMs, peer, member, sinceMs);
     const slot = this.#writer.place({ address, boot: member.boot, state });
-    this.#known.set(peer, { member, slot, sinceMs });
+    this.#known.set(peer, { member, address, slot, sinceMs, state });
+    this.#byAddress.set(address, peer);
     if (this.slots[peer] !== slot) {
       this.slots[peer] = slot;
       this.#peerOf.set(slot, peer);
@@ -181,12 +186,12 @@ export class NodeSlots {
   /** States that depend on the time and on the others. */
   #settle(nowMs: number): void {
     this.#dueMs = Number.POSITIVE_INFINITY;
-    for (const [peer, { member, slot, sinceMs }] of this.#known) {
+    for (const [peer, known] of this.#known) {
+      const { member, address, sinceMs } = known;
       const state = this.#stateOf(nowMs, peer, member, sinceMs);
-      const now = this.#writer.get(slot);
-      if (now !== undefined && (now.state !== state || now.boot !== member.boot)) {
-        this.#writer.place({ address: now.address, boot: member.boot, state });
-      }
+      if (state === known.state) continue;
+      known.state = state;
+      this.#writer.place({ address, boot: member.boot, state });
     }
   }
 
@@ -216,15 +221,11 @@ export class NodeSlots {
     return live * 2 < all;
   }
 
-  #holderOf(address: string): PeerIndex | undefined {
-    for (const [peer, { member }] of this.#known) if (hostOf(member) === address) return peer;
-    return undefined;
-  }
-
   #release(peer: PeerIndex, clear: boolean): void {
     const known = this.#known.get(peer);
     if (known === undefined) return;
     this.#known.delete(peer);
+    this.#byAddress.delete(known.address);
     this.#answeredMs.delete(peer);
     this.slots[peer] = NO_SLOT;
     this.#peerOf.delete(known.slot);
