@@ -97,6 +97,17 @@ export function claimFacts(claim: Claim): MemberFacts {
   };
 }
 
+/** Whether anything that people or components care about changed. */
+export function factsDiffer(a: Member, b: Member): boolean {
+  return (
+    a.draining !== b.draining ||
+    a.configDigest !== b.configDigest ||
+    a.address !== b.address ||
+    a.pop !== b.pop ||
+    a.version !== b.version
+  );
+}
+
 export function memberClaim(member: Member, accuser = ''): Claim {
   return {
     id: member.id,

@@ -25,6 +25,7 @@ import {
   claimFacts,
   compareClaim,
   type Entry,
+  factsDiffer,
   isDoubtfulLife,
   isLive,
   MemberTable,
@@ -147,7 +148,10 @@ export class Membership {
       case FIELD_CLAIM: {
         const claim = decodeClaim(body);
         if (claim === undefined) this.counters.claimsMalformed += 1;
-        else this.#apply(nowMs, claim, out);
+        else {
+          this.#answerOldAccusation(from, claim, out);
+          this.#apply(nowMs, claim, out);
+        }
         return;
       }
       case FIELD_PING:
@@ -458,6 +462,14 @@ export class Membership {
     this.#speak(nowMs, { ...member, incarnation: claim.incarnation + 1 });
   }
 
+  /** Refuted long ago, but whoever passes it on has not heard of that. */
+  #answerOldAccusation(from: PeerIndex, claim: Claim, out: MembershipOutbox): void {
+    const { member } = this.#self;
+    if (claim.id !== member.id || claim.status === ALIVE || member.status === 'left') return;
+    if (claim.incarnation >= member.incarnation) return;
+    out.post(from, FIELD_CLAIM, encodeClaim(memberClaim(member)));
+  }
+
   #speak(nowMs: number, member: Member): void {
     this.table.update(this.#self, member, nowMs);
     this.#spread(nowMs, this.#self, '');
@@ -487,14 +499,4 @@ export class Membership {
     this.table.remove(entry);
     out.changed('forgotten', entry);
   }
-}
-
-function factsDiffer(a: Member, b: Member): boolean {
-  return (
-    a.draining !== b.draining ||
-    a.configDigest !== b.configDigest ||
-    a.address !== b.address ||
-    a.pop !== b.pop ||
-    a.version !== b.version
-  );
 }
