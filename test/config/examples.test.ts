@@ -1,11 +1,13 @@
 /** What the examples show must work. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { copyFileSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { randomBytes } from 'node:crypto';
+import { copyFileSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { loadAgentConfig } from '../../src/agent/agent-node.ts';
 import { formatProblem } from '../../src/config/problem.ts';
 import { loadNodeConfig } from '../../src/node.ts';
 import { makePair, withoutOpenssl } from './pem.ts';
@@ -17,12 +19,14 @@ after(() => rmSync(directory, { recursive: true }));
 test('every example file is valid, without a warning', { skip: withoutOpenssl }, () => {
   makePair(directory, 'app', ['app.example.com']);
   makePair(directory, 'wildcard', ['*.example.com']);
+  writeFileSync(join(directory, 'mesh.key'), `${randomBytes(32).toString('base64')}\n`);
   const files = readdirSync(examples).filter((name) => name.endsWith('.yaml'));
   assert.ok(files.length >= 3);
   for (const name of files) {
     const file = join(directory, name);
     copyFileSync(join(examples, name), file);
-    const { warnings } = loadNodeConfig({ file, overrides: [] });
+    const isAgent = name.startsWith('agent');
+    const { warnings } = isAgent ? loadAgentConfig(file) : loadNodeConfig({ file, overrides: [] });
     assert.deepEqual(warnings.map(formatProblem), [], name);
   }
 });
