@@ -154,13 +154,8 @@ export class Membership {
         }
         return;
       }
-      case FIELD_PING:
-      case FIELD_ACK:
-      case FIELD_PING_REQUEST:
-      case FIELD_NACK:
-        this.#probeMessage(nowMs, from, field, body, false, out);
-        return;
       default:
+        this.#probeMessage(nowMs, from, field, body, false, out);
     }
   }
 
