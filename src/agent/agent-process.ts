@@ -37,6 +37,7 @@ export class AgentProcess {
   #draining = false;
   #stopping = false;
   #restartTimer: NodeJS.Timeout | undefined;
+  #applying: Promise<void> = Promise.resolve();
 
   constructor(deps: AgentProcessDeps) {
     this.#deps = deps;
@@ -68,10 +69,17 @@ export class AgentProcess {
   }
 
   /** Follows a reloaded configuration: a changed agent is replaced; healed sessions do not notice. */
-  async apply(loaded: LoadedConfig): Promise<void> {
+  apply(loaded: LoadedConfig): Promise<void> {
+    // One change after the other: each ends one process and starts another.
+    this.#applying = this.#applying.then(() => this.#apply(loaded));
+    return this.#applying;
+  }
+
+  async #apply(loaded: LoadedConfig): Promise<void> {
     const before = this.#loaded?.config;
     if (!wantsAgent(loaded.config)) {
-      if (before !== undefined) await this.stop();
+      if (before !== undefined) await this.#end(true);
+      this.#loaded = undefined;
       return;
     }
     if (before !== undefined && isDeepStrictEqual(agentPart(before), agentPart(loaded.config))) {
@@ -80,6 +88,7 @@ export class AgentProcess {
     await this.#end(false);
     this.#loaded = loaded;
     await this.#launch().catch((error: Error) => {
+      if (this.#stopping) return;
       this.#deps.log.error({ reason: error.message }, 'the agent does not start with it');
       this.#again();
     });
@@ -93,6 +102,7 @@ export class AgentProcess {
 
   /** Says good-bye to the mesh and ends the process. The kernel goes on healing. */
   async stop(): Promise<void> {
+    await this.#applying;
     await this.#end(true);
     this.#loaded = undefined;
   }
