@@ -3,6 +3,7 @@ import { Command } from 'commander';
 import { version } from '../node.ts';
 import { registerAgent } from './agent.ts';
 import { registerBench } from './bench.ts';
+import { registerBenchMesh } from './bench-mesh.ts';
 import { registerDemo } from './demo.ts';
 import { registerDoctor } from './doctor.ts';
 import { reportFailure } from './exit.ts';
@@ -44,6 +45,7 @@ registerSchema(program);
 registerLab(program);
 registerDemo(program);
 registerBench(program);
+registerBenchMesh(program);
 registerSim(program);
 
 // A reader that has seen enough, such as `head`, is no failure.
