@@ -28,6 +28,10 @@ libbpf-dev       /usr/include/bpf/bpf.h      the same
 postgresql       /usr/lib/postgresql         a server in the lab that knows nothing of us
 openssh-server   /usr/sbin/sshd              another one
 openssh-client   ssh                         its client
+caddy            caddy                       a server in the flap benchmark
+exabgp           exabgp                      the other BGP daemon that announcements are tested with
+frr              /usr/lib/frr/bgpd           checks the configuration of the operator guide
+chromium         chromium                    opens the reports in the tests
 '
 
 say() { printf 'setup: %s\n' "$*" >&2; }
