@@ -1,6 +1,7 @@
 /** The configuration's JSON Schema, for editors and for the reference page. A core without IO. */
 import { z } from 'zod';
-import { configSchema, type Shorthand } from './schema.ts';
+import { configSchema } from './schema.ts';
+import type { Shorthand } from './schema-values.ts';
 
 /** The part of JSON Schema that the configuration uses. */
 export interface JsonSchema {

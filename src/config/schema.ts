@@ -3,65 +3,21 @@
  * the reference page are all made from it. The parsed form ({@link Config}) is complete: every
  * default is filled in, so no other room needs to know one.
  */
-import { isIP } from 'node:net';
 import { z } from 'zod';
-import { AddressError, formatHostPort, parseHostPort } from './address.ts';
+import { datapath, mesh } from './agent-schema.ts';
 import { parseCidr } from './cidr.ts';
-import { parseClusterKey } from './cluster-key.ts';
 import { type Listener, parseListener } from './listener.ts';
 import { type Origin, parseOrigin } from './origin.ts';
+import { HOUR_MS, MIB, ms, oneOrMore, parsed, short, shorthand } from './schema-values.ts';
 
 /** Where the admin server listens unless told otherwise. */
 export const DEFAULT_ADMIN = '127.0.0.1:2019';
 export const DEFAULT_ADMIN_PORT = 2019;
 
-const HOUR_MS = 3_600_000;
-const MIB = 1_048_576;
-
-const ms = (min: number, max: number) => z.int().min(min).max(max);
-
-/** Tells the JSON Schema and the reference page of a shorter form that a value may be written in. */
-export interface Shorthand {
-  /** JSON types of the shorter form; `item` is that of the list's entries. */
-  readonly form: 'string' | 'string or array' | 'true' | 'item';
-  readonly text: string;
-}
-
-const shorthand = (form: Shorthand['form'], text: string): { shorthand: Shorthand } => ({
-  shorthand: { form, text },
-});
-
-/** A text that a parser of ours understands; the parser's error text becomes the user's. */
-function parsed<T>(parse: (text: string) => T) {
-  return z.string().transform((text, context): T => {
-    try {
-      return parse(text);
-    } catch (error) {
-      if (!(error instanceof AddressError)) throw error;
-      context.addIssue({ code: 'custom', message: error.message });
-      return z.NEVER;
-    }
-  });
-}
-
-/** `"x"` stands for `["x"]` wherever a list of one is common. */
-function oneOrMore<T extends z.ZodType>(item: T) {
-  return z
-    .preprocess(
-      (value) => (value === undefined || Array.isArray(value) ? value : [value]),
-      z.array(item).min(1),
-    )
-    .meta(shorthand('item', 'one entry stands for a list of one'));
-}
-
 /** Name of a header or a cookie, RFC 9110 section 5.6.2. */
 const token = z.string().regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/);
 
 const cidr = parsed(parseCidr);
-
-/** A bare text stands for an object with only this key. */
-const short = (key: string) => (value: unknown) =>
-  typeof value === 'string' ? { [key]: value } : value;
 
 const listener = z
   .preprocess(
@@ -299,95 +255,6 @@ const admin = z
     parsed((text) => parseListener(text, DEFAULT_ADMIN_PORT)).nullable(),
   )
   .describe('Address of metrics, health and status; `off` for none.');
-
-/** `192.0.2.1:7946`, `[2001:db8::1]:7946`: no names, because nothing may wait for a look-up. */
-const socketAddress = parsed((text) => {
-  const { host, port } = parseHostPort(text);
-  if (isIP(host) === 0 || port === 0) {
-    throw new AddressError(`"${text}" is not an IP address with a port: write ADDRESS:7946`);
-  }
-  return formatHostPort({ host, port });
-});
-
-const ipAddress = parsed((text) => {
-  if (isIP(text) === 0 || text.includes('%')) {
-    throw new AddressError(`"${text}" is not an IP address`);
-  }
-  return text;
-});
-
-const mesh = z
-  .strictObject({
-    listen: socketAddress.describe(
-      'Address and port of this node in the mesh, UDP and TCP. The address is that of `datapath.underlay`.',
-    ),
-    join: oneOrMore(socketAddress)
-      .optional()
-      .describe(
-        'Addresses of some other nodes. A node that can reach one of them finds all; its own is ignored.',
-      ),
-    keys: oneOrMore(parsed(parseClusterKey)).describe(
-      'Secrets of the cluster, as `holdfast keys generate` prints them: the first is used, all are accepted.',
-    ),
-    label: z
-      .string()
-      .regex(/^[A-Za-z0-9._-]{1,64}$/)
-      .default('holdfast')
-      .describe('Name of the cluster: nodes of another label are not even tried.'),
-  })
-  .describe('The nodes of all PoPs, and what they know together.');
-
-const datapath = z
-  .strictObject({
-    uplink: oneOrMore(z.string().regex(/^[^\s/]{1,15}$/)).describe(
-      'Devices by which clients’ packets come in.',
-    ),
-    underlay: ipAddress.describe(
-      'Address of this node by which the other nodes send it packets of its clients. The same family on all nodes.',
-    ),
-    secret: z
-      .string()
-      .min(8)
-      .max(1_024)
-      .optional()
-      .describe(
-        'A text that all nodes know and nobody else: without it, clients could choose ports that burden one node. Default: the label of the mesh.',
-      ),
-    tunnelDevice: z
-      .string()
-      .regex(/^[A-Za-z0-9._-]{1,15}$/)
-      .default('holdfast0')
-      .describe('Name of the tunnel device that is made.'),
-    tunnelPort: z
-      .int()
-      .min(1)
-      .max(65_535)
-      .default(4_789)
-      .describe('UDP port of the tunnel (VXLAN), the same on all nodes.'),
-    pinDirectory: z
-      .string()
-      .startsWith('/')
-      .default('/run/holdfast/bpf')
-      .describe('Where the kernel’s state is kept across restarts of the agent.'),
-    graceMs: ms(0, 60_000)
-      .default(500)
-      .describe('A flow that nobody knows is searched for this long before it is reset.'),
-    ticketsMax: z
-      .int()
-      .min(1_024)
-      .max(2 ** 26)
-      .default(524_288)
-      .describe(
-        'Most flows of other nodes known to the kernel, 121 bytes each, allocated at the start.',
-      ),
-    ownFlowsMax: z
-      .int()
-      .min(1_024)
-      .max(2 ** 26)
-      .default(262_144)
-      .describe('Most flows of this node that can be healed, 113 bytes each, like those.'),
-  })
-  .describe('Healing in the kernel. Needs `mesh` and `vips`.');
 
 /** @see docs/reference/config.md, which is printed from this schema. */
 export const configSchema = z.strictObject({
