@@ -234,7 +234,7 @@ export class Directory implements MeshComponent {
         // From suspect the stream went on; from dead it starts anew.
         if (this.#publisher.streamTo(peer) === undefined) {
           this.#open(nowMs, peer);
-          this.#keeper.requestCheck(peer);
+          this.#keeper.requestCheck(nowMs, peer);
         }
         break;
       case 'dead':

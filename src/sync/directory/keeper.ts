@@ -21,7 +21,8 @@ import { NONE } from '../ticket-columns.ts';
 import type { TicketStore } from '../ticket-store.ts';
 import type { Tenure } from '../ticket-tenure.ts';
 import { type Cells, cellsOf } from './cells.ts';
-import { CHANNEL_ACK, CHANNEL_CHECK, CHANNEL_REPLY } from './channels.ts';
+import { CHANNEL_ACK, CHANNEL_REPLY } from './channels.ts';
+import { Checks } from './checks.ts';
 import { InStream, type InStreamTimes } from './in-stream.ts';
 import { Pace } from './pace.ts';
 import type { DirectorySettings } from './settings.ts';
@@ -50,6 +51,7 @@ export class Keeper {
   readonly #times: InStreamTimes;
   readonly #cells: Cells;
   readonly #walks = new Pace(WALKS_PER_SECOND, WALK_MAX);
+  readonly #checks: Checks;
   readonly #streams: (InStream | undefined)[] = [];
   /** Owners whose frames wait for an acknowledgement. */
   readonly #unacked = new Set<PeerIndex>();
@@ -89,6 +91,7 @@ export class Keeper {
     this.#settings = settings;
     this.#times = times;
     this.#cells = cellsOf(homes.buckets);
+    this.#checks = new Checks(2 * settings.digestMs, settings.quietDigestMs);
     this.#learned = learned;
     this.#reader = {
       born: (bucket, key, generation) => this.#born(bucket, key, generation),
@@ -118,6 +121,7 @@ export class Keeper {
 
   bind(out: Outbox): void {
     this.#out = out;
+    this.#checks.bind(out);
   }
 
   /** The peer lives, in a new life or the one we know. */
@@ -131,6 +135,7 @@ export class Keeper {
 
   /** The peer died or left: nothing of it answers from now on. */
   dead(nowMs: number, peer: PeerIndex): void {
+    this.#checks.end(peer);
     const tenure = this.#store.tenureOf(peer);
     if (tenure === undefined || this.#paused.has(peer)) return;
     tenure.state = 'paused';
@@ -143,6 +148,7 @@ export class Keeper {
   restarted(peer: PeerIndex): void {
     this.#streams[peer] = undefined;
     this.#unacked.delete(peer);
+    this.#checks.end(peer);
   }
 
   forget(peer: PeerIndex): void {
@@ -153,11 +159,14 @@ export class Keeper {
   }
 
   /** Asks the owner to compare soon. */
-  requestCheck(peer: PeerIndex): void {
-    this.#out?.send(peer, CHANNEL_CHECK, this.#body.subarray(0, 0));
+  requestCheck(nowMs: number, peer: PeerIndex): void {
+    this.#checks.request(nowMs, peer);
   }
 
   tableChanged(nowMs: number): void {
+    // A stray's owner told us nothing about it for a while. With this table it may be no stray any
+    // more, and the owner may rely on what we said when we left strays out.
+    if (this.#straying) this.#checkAll(nowMs);
     this.#strayPending = true;
     this.#strayCursor = -1;
     this.#dueMs = Math.min(this.#dueMs, nowMs);
@@ -214,6 +223,7 @@ export class Keeper {
       reply('busy');
       return;
     }
+    this.#checks.end(from);
     const groups = differing(message, mine);
     if (groups.length === 0) reply('equal');
     else if (tenure.evicted > 0 && this.#store.size >= this.#store.capacity * FULL) reply('full');
@@ -260,7 +270,7 @@ export class Keeper {
     const whole = !head.partial && head.table === this.#homes.hash;
     this.#unmark(tenure, head, whole, latest);
     // It may have brought back what later frames had ended.
-    if (!latest) this.requestCheck(from);
+    if (!latest) this.requestCheck(nowMs, from);
   }
 
   postpone(lateMs: number): void {
@@ -268,6 +278,7 @@ export class Keeper {
   }
 
   service(nowMs: number): void {
+    this.#checks.service(nowMs);
     if (nowMs >= this.#dueMs) {
       this.#dueMs = NEVER;
       this.#acknowledge(nowMs);
@@ -281,8 +292,9 @@ export class Keeper {
 
   nextWakeupMs(nowMs: number): number {
     const sweeping = this.#store.voided > 0 || this.#strayCursor >= 0;
-    if (!sweeping) return this.#dueMs;
-    return Math.min(this.#dueMs, this.#sweepAtMs === NEVER ? nowMs : this.#sweepAtMs);
+    const dueMs = Math.min(this.#dueMs, this.#checks.nextWakeupMs());
+    if (!sweeping) return dueMs;
+    return Math.min(dueMs, this.#sweepAtMs === NEVER ? nowMs : this.#sweepAtMs);
   }
 
   #streamFrom(peer: PeerIndex): InStream {
@@ -374,12 +386,20 @@ export class Keeper {
   #sweep(nowMs: number): void {
     const most = this.#settings.sweepPerTick;
     this.#store.sweep(most);
-    if (this.#strayCursor >= 0) this.#sweepStrays(most);
+    if (this.#strayCursor >= 0) this.#sweepStrays(nowMs, most);
     const more = this.#store.voided > 0 || this.#strayCursor >= 0;
     this.#sweepAtMs = more ? nowMs + TICK_MS : NEVER;
   }
 
-  #sweepStrays(most: number): void {
+  #checkAll(nowMs: number): void {
+    for (const peer of this.#peers.indices()) {
+      const tenure = this.#store.tenureOf(peer);
+      if (peer === this.#peers.self || tenure === undefined || tenure.count === 0) continue;
+      if (tenure.state === 'live') this.#checks.request(nowMs, peer);
+    }
+  }
+
+  #sweepStrays(nowMs: number, most: number): void {
     const store = this.#store;
     const self = this.#peers.self;
     // Looking costs a fraction of removing.
@@ -387,7 +407,7 @@ export class Keeper {
       if (this.#strayCursor >= store.top) {
         this.#strayCursor = -1;
         // Between two tables of ours an owner may have seen none, and count on what went.
-        for (const peer of this.#strayOwners) this.requestCheck(peer);
+        for (const peer of this.#strayOwners) this.requestCheck(nowMs, peer);
         this.#strayOwners.clear();
         return;
       }
