@@ -24,7 +24,7 @@ const ipAddress = parsed((text) => {
 export const mesh = z
   .strictObject({
     listen: socketAddress.describe(
-      'Address and port of this node in the mesh, UDP and TCP. The address is that of `datapath.underlay`.',
+      'Address and port of this node in the mesh, UDP and TCP. With `datapath`, the address is that of `datapath.underlay`.',
     ),
     join: oneOrMore(socketAddress)
       .optional()
@@ -39,8 +39,22 @@ export const mesh = z
       .regex(/^[A-Za-z0-9._-]{1,64}$/)
       .default('holdfast')
       .describe('Name of the cluster: nodes of another label are not even tried.'),
+    keyring: z
+      .string()
+      .startsWith('/')
+      .optional()
+      .describe(
+        'File in which the cluster keys are kept once `holdfast keys` changed them, readable by this node alone. Default: `keyring-LABEL-NODE.json` in `$STATE_DIRECTORY`, else in `/var/lib/holdfast`.',
+      ),
+    ticketKeyMs: ms(60_000, 7 * 24 * 3_600_000)
+      .default(6 * 3_600_000)
+      .describe(
+        'How long one key seals TLS session tickets, on all nodes; a ticket resumes at any node for as long.',
+      ),
   })
-  .describe('The nodes of all PoPs, and what they know together.');
+  .describe(
+    'The nodes of all PoPs, and what they know together. Without `datapath` they share TLS ticket keys and session records, and no session is healed.',
+  );
 
 export const datapath = z
   .strictObject({

@@ -32,7 +32,7 @@ export function checkConfig(config: Config, purpose: Purpose = 'edge'): CheckFin
   ];
 }
 
-/** The mesh and the datapath need each other, and an address that clients call. */
+/** Healing takes a mesh, a datapath and an address that clients call. A mesh alone shares keys. */
 function checkHealing({ mesh, datapath, vips }: Config, purpose: Purpose): CheckFinding[] {
   if (mesh === undefined && datapath === undefined) {
     if (purpose === 'edge') return [];
@@ -42,7 +42,13 @@ function checkHealing({ mesh, datapath, vips }: Config, purpose: Purpose): Check
     return [error(['datapath'], 'needs "mesh": without other nodes there is nowhere to relay to')];
   }
   if (datapath === undefined) {
-    return [error(['mesh'], 'needs "datapath": the nodes of a mesh relay for each other')];
+    if (purpose === 'agent') {
+      return [error(['mesh'], 'needs "datapath": the nodes of a mesh relay for each other')];
+    }
+    if (vips.length === 0) return [];
+    const lack =
+      'sessions on the VIPs are not healed without "datapath": the nodes share keys only';
+    return [warning(['mesh'], lack)];
   }
   const findings: CheckFinding[] = [];
   if (canonical(parseHostPort(mesh.listen).host) !== canonical(datapath.underlay)) {

@@ -19,13 +19,17 @@ import type { OriginSnapshot } from './origin-pool.ts';
 import { type Refusal, refusals } from './refusal.ts';
 import { Roster } from './roster.ts';
 import { type Route, RoutingTable } from './route.ts';
+import { TICKET_KEY_BYTES, TicketKeys } from './ticket-keys.ts';
 
 export interface EdgeDeps {
   readonly log: Logger;
   /** Takes one JSON line per request, unless `accessLog` is `off`; `null` keeps no access log. */
   readonly accessLog: AccessLogSink | null;
-  /** 48 random bytes that seal TLS session tickets; give all workers and nodes the same. Default: own. */
-  readonly ticketKeys?: Buffer<ArrayBuffer>;
+  /**
+   * Keys of 48 random bytes that seal TLS session tickets; give all workers and nodes the same. The
+   * first seals, all are accepted. Default: one of its own. See {@link Edge.setTicketKeys}.
+   */
+  readonly ticketKeys?: Uint8Array | readonly Uint8Array[];
 }
 
 export interface EdgeStatus {
@@ -40,18 +44,21 @@ export interface EdgeStatus {
   }[];
 }
 
+/** How long a TLS session can be resumed, seconds, without keys that are shared and change. */
+const LONE_TLS_SESSION_S = 300;
 /** How often silence, queues and drains are looked at, milliseconds. */
 const SWEEP_MS = 250;
 /** Tunnels are many and their limits long: every so many sweeps. */
 const TUNNEL_SWEEP_EVERY = 4;
 
 /**
- * Runs in one process; a node runs one per core. All methods but `start` and `apply` never throw.
+ * Runs in one process; a node runs one per core. All methods but `start`, `apply` and
+ * `setTicketKeys` never throw.
  */
 export class Edge {
   readonly metrics: Registry;
   readonly #gateway: Gateway;
-  readonly #ticketKeys: Buffer<ArrayBuffer>;
+  readonly #ticketKeys: TicketKeys;
   readonly #sink: AccessLogSink | null;
   readonly #listeners = new Map<string, EdgeListener>();
   readonly #connections = new Roster<ClientConnection>();
@@ -68,7 +75,7 @@ export class Edge {
   /** Throws for bad certificates or route patterns. Nothing is opened before `start`. */
   constructor(config: Config, deps: EdgeDeps) {
     this.#config = config;
-    this.#ticketKeys = deps.ticketKeys ?? randomBytes(48);
+    this.#ticketKeys = new TicketKeys(listOf(deps.ticketKeys ?? randomBytes(TICKET_KEY_BYTES)));
     this.#certificates = new Certificates(config);
     this.#clientLimit = new ClientLimit(clientLimitsOf(config));
     this.#sink = deps.accessLog;
@@ -116,6 +123,19 @@ export class Edge {
     this.#closeListenersExcept(wanted);
     for (const listener of this.#listeners.values()) listener.renewCertificates();
     this.#retire(table.retiredFrom(before));
+  }
+
+  /**
+   * Replaces the keys that seal TLS session tickets, for handshakes from now on.
+   * @param keys 48 bytes each. The first seals; tickets under any of them resume, where the version
+   * of Node allows: with others, tickets under the first alone. A ticket under none of them falls
+   * back to a full handshake. The same keys at the same time on all nodes: see the mesh's
+   * `ticketKeys` notice. At most 8 are kept.
+   * @throws RangeError for a key of another length, or none.
+   */
+  setTicketKeys(keys: Uint8Array | readonly Uint8Array[]): void {
+    this.#ticketKeys.set(listOf(keys));
+    for (const listener of this.#listeners.values()) listener.renewTicketKeys();
   }
 
   /** The word of active health checks, by {@link HealthTarget} key. Unknown keys are ignored. */
@@ -221,6 +241,7 @@ export class Edge {
       listener,
       certificates: () => this.#certificates,
       ticketKeys: this.#ticketKeys,
+      tlsSessionS: () => tlsSessionS(this.#config),
       isTrusted: (address) => this.#gateway.isTrusted(address),
       headMs: () => this.#config.limits.headMs,
       admit: (address) => this.#admit(address),
@@ -320,6 +341,15 @@ export class Edge {
 
 function nodeOf(config: Config): string {
   return config.node ?? hostname();
+}
+
+/** A ticket may be as old as the time for which its key is sure to be known everywhere. */
+function tlsSessionS({ mesh }: Config): number {
+  return mesh === undefined ? LONE_TLS_SESSION_S : Math.floor(mesh.ticketKeyMs / 1_000);
+}
+
+function listOf(keys: Uint8Array | readonly Uint8Array[]): readonly Uint8Array[] {
+  return keys instanceof Uint8Array ? [keys] : keys;
 }
 
 function listenersOf(config: Config): Listener[] {

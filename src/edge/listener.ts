@@ -8,6 +8,7 @@ import type { Certificates } from './certificates.ts';
 import { ClientConnection, type Endpoint, plainAddress } from './connection.ts';
 import { parseProxyHeader } from './proxy-protocol.ts';
 import { type Refusal, rawRefusal, refusals } from './refusal.ts';
+import type { TicketKeys } from './ticket-keys.ts';
 
 /**
  * The same everywhere, or a session ticket made at one node is silently useless at the others: the
@@ -19,8 +20,10 @@ export interface ListenerOptions {
   readonly listener: Listener;
   /** Asked at every handshake, so that certificates can be replaced. */
   readonly certificates: () => Certificates;
-  /** 48 bytes that seal TLS session tickets, the same on every worker and node that may resume them. */
-  readonly ticketKeys: Buffer<ArrayBuffer>;
+  /** They seal TLS session tickets, the same on every worker and node that may resume them. */
+  readonly ticketKeys: TicketKeys;
+  /** How long a TLS session can be resumed, seconds. */
+  readonly tlsSessionS: () => number;
   readonly isTrusted: (address: string) => boolean;
   readonly headMs: () => number;
   /** A new connection asks for a place; gives the refusal that it gets instead. */
@@ -85,13 +88,19 @@ export class EdgeListener {
 
   /** Takes the certificate for clients that name no server anew; the others are asked for each time. */
   renewCertificates(): void {
-    const { certificates, ticketKeys } = this.options;
+    const { certificates, tlsSessionS } = this.options;
     this.#tls?.setSecureContext({
       ...certificates().fallback,
-      ticketKeys,
       sessionIdContext,
+      sessionTimeout: tlsSessionS(),
       minVersion: 'TLSv1.2',
     });
+    this.renewTicketKeys();
+  }
+
+  /** Takes over what became of the ticket keys. Connections in their handshake do not notice. */
+  renewTicketKeys(): void {
+    if (this.#tls !== undefined) this.options.ticketKeys.giveTo(this.#tls);
   }
 
   /** Stops accepting; open connections go on. */
@@ -197,21 +206,22 @@ export class EdgeListener {
   }
 
   #makeTls(): TlsServer {
-    const { certificates, ticketKeys, headMs } = this.options;
+    const { certificates, ticketKeys, headMs, tlsSessionS } = this.options;
     const server = createTlsServer({
       ...certificates().fallback,
       allowHalfOpen: true,
       ALPNProtocols: ['http/1.1'],
       handshakeTimeout: headMs(),
       minVersion: 'TLSv1.2',
-      ticketKeys,
       sessionIdContext,
+      sessionTimeout: tlsSessionS(),
       SNICallback: (servername, callback) => {
         const context = certificates().select(servername);
         if (context === undefined) callback(new Error(`no certificate for ${servername}`));
         else callback(null, context);
       },
     });
+    ticketKeys.giveTo(server);
     // Node reports a handshake that took too long, but leaves the connection open.
     server.on('tlsClientError', (error, socket) => {
       const connection = this.#handshakes.get(`${socket.remoteAddress}:${socket.remotePort}`);

@@ -70,6 +70,7 @@ export const shells: ReadonlyMap<string, string> = new Map([
   ['src/edge/origin-socket.ts', 'opens sockets'],
   ['src/edge/request-body.ts', 'reads from a client'],
   ['src/edge/route.ts', 'owns the links to origins, draws randomness for its pool'],
+  ['src/edge/ticket-keys.ts', 'draws the IV of each ticket'],
   ['src/edge/tunnel.ts', 'relays between sockets'],
   ['src/sync/mesh.ts', 'owns the UDP socket, the streams and the one timer'],
   ['src/sync/node-cipher.ts', 'draws keys'],
