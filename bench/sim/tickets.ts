@@ -9,6 +9,9 @@ import type { World } from '../../src/sync/sim/world.ts';
 const BUCKETS = 256;
 const LOAD_GAP_MS = 200;
 const COMPLAINTS_MAX = 3;
+/** Two digests and a repair, after the last change of a table has settled. */
+const REPAIR_MS = 4_000;
+const WATCH_GAP_MS = 250;
 
 interface Flow {
   readonly n: number;
@@ -49,6 +52,7 @@ export function ticketPart(seed: number, settings: Partial<DirectorySettings> = 
   let flows = seed * 7;
   let generation = 0;
   let isQuiet = false;
+  let unsettledAtMs = 0;
 
   const publish = (node: SimNode, flow: Flow): void => {
     const { directory } = kernels.get(node)!;
@@ -76,6 +80,12 @@ export function ticketPart(seed: number, settings: Partial<DirectorySettings> = 
       kernel.flows.set(flow.n, flow);
       publish(node, flow);
     }
+  };
+
+  const watchHomes = (): void => {
+    const isUnsettled = (node: SimNode) => kernels.get(node)!.directory.homes.unsettled;
+    if (world.up().some(isUnsettled)) unsettledAtMs = world.nowMs;
+    world.at(world.nowMs + WATCH_GAP_MS, watchHomes);
   };
 
   return {
@@ -109,6 +119,11 @@ export function ticketPart(seed: number, settings: Partial<DirectorySettings> = 
     },
     quiet() {
       isQuiet = true;
+      watchHomes();
+    },
+    busy() {
+      // A death that was found out late moves tickets late.
+      return world.nowMs < unsettledAtMs + REPAIR_MS;
     },
     check() {
       return checkTickets(world, kernels, ended);

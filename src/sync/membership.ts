@@ -35,6 +35,7 @@ import {
 import { type MembershipCounters, membershipCounters } from './membership-counters.ts';
 import type { MembershipOutbox } from './membership-outbox.ts';
 import { NameConflict } from './name-conflict.ts';
+import { answerToOldClaim } from './old-claim.ts';
 import { Prober } from './prober.ts';
 import type { Random } from './random.ts';
 import { Rounds } from './rounds.ts';
@@ -149,7 +150,7 @@ export class Membership {
         const claim = decodeClaim(body);
         if (claim === undefined) this.counters.claimsMalformed += 1;
         else {
-          this.#answerOldAccusation(from, claim, out);
+          this.#answerOldClaim(nowMs, from, claim, out);
           this.#apply(nowMs, claim, out);
         }
         return;
@@ -457,12 +458,12 @@ export class Membership {
     this.#speak(nowMs, { ...member, incarnation: claim.incarnation + 1 });
   }
 
-  /** Refuted long ago, but whoever passes it on has not heard of that. */
-  #answerOldAccusation(from: PeerIndex, claim: Claim, out: MembershipOutbox): void {
-    const { member } = this.#self;
-    if (claim.id !== member.id || claim.status === ALIVE || member.status === 'left') return;
-    if (claim.incarnation >= member.incarnation) return;
-    out.post(from, FIELD_CLAIM, encodeClaim(memberClaim(member)));
+  #answerOldClaim(nowMs: number, from: PeerIndex, claim: Claim, out: MembershipOutbox): void {
+    const held = this.table.entryOf(claim.id);
+    if (held === undefined) return;
+    const freshMs = this.#settings.probeIntervalMs;
+    const answer = answerToOldClaim(nowMs, claim, held, this.#self, freshMs);
+    if (answer !== undefined) out.post(from, FIELD_CLAIM, answer);
   }
 
   #speak(nowMs: number, member: Member): void {

@@ -11,6 +11,8 @@ export interface TrialPart {
   begin(world: World): void;
   /** The last fault is over: stop the load. */
   quiet(): void;
+  /** It is not over yet, for a reason that is none of its own: check later, but not for ever. */
+  busy?(world: World): boolean;
   /** When all has been quiet. @returns what does not hold, in words. */
   check(world: World): readonly string[];
 }
@@ -88,7 +90,8 @@ export function runTrial(options: TrialOptions): TrialResult {
   for (const part of parts) part.quiet();
   world.runUntil(world.nowMs + (options.quietMs ?? quietMsFor(world)));
   // With loss there is always some suspicion on its way somewhere; it must not stay.
-  for (let tries = 0; tries < 10 && isBusy(world); tries += 1) world.runUntil(world.nowMs + 2_000);
+  const busy = () => isBusy(world) || parts.some((part) => part.busy?.(world));
+  for (let tries = 0; tries < 10 && busy(); tries += 1) world.runUntil(world.nowMs + 2_000);
   checkViews(world, fail);
   checkBounds(world, fail);
   for (const part of parts) for (const text of part.check(world)) fail(text);

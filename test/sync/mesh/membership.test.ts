@@ -1,0 +1,90 @@
+/** Single rules of membership, without a network. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { type Claim, DEAD, decodeClaim, encodeClaim, SUSPECT } from '../../../src/proto/claim.ts';
+import { FIELD_CLAIM } from '../../../src/proto/packet.ts';
+import { Membership } from '../../../src/sync/membership.ts';
+import type { MembershipOutbox } from '../../../src/sync/membership-outbox.ts';
+import { Random } from '../../../src/sync/random.ts';
+import { MEMBERSHIP_DEFAULTS } from '../../../src/sync/settings.ts';
+
+function claimOf(id: string, changes: Partial<Claim> = {}): Claim {
+  return {
+    id,
+    incarnation: 1,
+    run: id.charCodeAt(0),
+    status: 0,
+    accuser: '',
+    boot: 7,
+    pop: 'p',
+    address: `192.0.2.${id.charCodeAt(0)}:7946`,
+    configDigest: 1,
+    version: '0',
+    protocolMin: 1,
+    protocolMax: 1,
+    draining: false,
+    ...changes,
+  };
+}
+
+/** Node `a` knows `b` and `c`; claims that it posts are noted with their receivers. */
+function trio(): {
+  membership: Membership;
+  posted: { to: string; claim: Claim }[];
+  hear: (nowMs: number, from: string, claim: Claim) => void;
+  tick: (nowMs: number) => void;
+} {
+  const { status: _status, incarnation: _incarnation, accuser: _accuser, ...facts } = claimOf('a');
+  const membership = new Membership(facts, [], MEMBERSHIP_DEFAULTS, new Random(1), 0);
+  const posted: { to: string; claim: Claim }[] = [];
+  const out: MembershipOutbox = {
+    post: (to, field, body) => {
+      const claim = field === FIELD_CLAIM ? decodeClaim(body) : undefined;
+      if (claim !== undefined) posted.push({ to: membership.table.get(to)!.id, claim });
+      return true;
+    },
+    postStream: () => true,
+    nudge: () => {},
+    contact: () => {},
+    doubt: () => {},
+    ready: () => true,
+    changed: () => {},
+    send: () => true,
+    stream: () => true,
+    broadcast: () => {},
+    notify: () => {},
+  };
+  for (const id of ['b', 'c']) membership.linked(0, claimOf(id), false, out);
+  return {
+    membership,
+    posted,
+    hear: (nowMs, from, claim) => {
+      const peer = membership.table.indexOf(from)!;
+      membership.receive(nowMs, peer, FIELD_CLAIM, encodeClaim(claim), out);
+    },
+    tick: (nowMs) => membership.tick(nowMs, out),
+  };
+}
+
+test('who suspects a node that died some time ago hears that it is dead', () => {
+  const { membership, posted, hear, tick } = trio();
+  const suspected = claimOf('c', { status: SUSPECT, accuser: 'b' });
+  hear(1_000, 'b', suspected);
+  for (let nowMs = 1_000; nowMs < 20_000; nowMs += 100) tick(nowMs);
+  const { member, sinceMs } = membership.table.entryOf('c')!;
+  assert.equal(member.status, 'dead');
+  const answers = (nowMs: number): { to: string; claim: Claim }[] => {
+    posted.length = 0;
+    hear(nowMs, 'b', suspected);
+    return posted;
+  };
+  assert.equal(answers(sinceMs + 500).length, 0, 'the news is still on its way to everybody');
+  const [answer] = answers(sinceMs + 1_500);
+  assert.deepEqual(
+    [answer?.to, answer?.claim.id, answer?.claim.status, answer?.claim.accuser],
+    ['b', 'c', DEAD, 'a'],
+  );
+  posted.length = 0;
+  hear(sinceMs + 1_600, 'b', claimOf('c', { status: DEAD, accuser: 'b' }));
+  assert.equal(posted.length, 0, 'who knows it is not told');
+});
