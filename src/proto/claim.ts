@@ -15,6 +15,8 @@
  * A short claim (no address) says only the status; the receiver must know the facts.
  */
 import protobuf from 'protobufjs/minimal.js';
+import { WireReader } from './wire-reader.ts';
+import { readText } from './wire-text.ts';
 
 export const ALIVE = 0;
 export const SUSPECT = 1;
@@ -40,7 +42,12 @@ export interface Claim {
   readonly draining: boolean;
 }
 
-const NAME = /^[A-Za-z0-9._-]{1,64}$/;
+const NOTHING = new Uint8Array(0);
+const NAME_BYTES_MAX = 64;
+/** 1 for each byte that a name may have. */
+const IN_NAMES = Uint8Array.from({ length: 256 }, (_, byte) =>
+  /[A-Za-z0-9._-]/.test(String.fromCharCode(byte)) ? 1 : 0,
+);
 /** Incarnations are u32; the upper half is refused so that no liar can pin a node at the end. */
 export const INCARNATION_MAX = 0x7fff_ffff;
 
@@ -60,95 +67,180 @@ export function encodeClaim(claim: Claim, short = false): Uint8Array {
   return writer.finish();
 }
 
-/** @returns `undefined` when malformed or outside its bounds. Unknown fields are skipped. */
-export function decodeClaim(body: Uint8Array): Claim | undefined {
-  let id = '';
-  let incarnation = 0;
-  let run = 0;
-  let status = 0;
-  let accuser = '';
-  let boot = 0;
-  let pop = '';
-  let address = '';
-  let configDigest = 0;
-  let version = '';
-  let protocolMin = 0;
-  let protocolMax = 0;
-  let draining = false;
-  try {
-    const reader = new protobuf.Reader(body);
-    while (reader.pos < reader.len) {
-      const tag = reader.uint32();
+/** Where a text stands. */
+class Span {
+  from = 0;
+  end = 0;
+
+  get length(): number {
+    return this.end - this.from;
+  }
+
+  clear(): void {
+    this.from = 0;
+    this.end = 0;
+  }
+
+  take(wire: WireReader): void {
+    wire.span();
+    this.from = wire.from;
+    this.end = wire.at;
+  }
+
+  text(bytes: Uint8Array): string {
+    return readText(bytes, this.from, this.end);
+  }
+
+  /** @param most UTF-16 units, of which there are never more than bytes. */
+  isLonger(bytes: Uint8Array, most: number): boolean {
+    return this.length > most && this.text(bytes).length > most;
+  }
+}
+
+/**
+ * A claim as it lies in its bytes. Most claims that arrive say what is known already, and whom they
+ * are about, in which life and how it is, tells that: the rest becomes a {@link Claim} on demand.
+ */
+export class ClaimReader {
+  id = '';
+  incarnation = 0;
+  run = 0;
+  status: StatusCode = ALIVE;
+  readonly #wire = new WireReader();
+  readonly #accuser = new Span();
+  readonly #pop = new Span();
+  readonly #address = new Span();
+  readonly #version = new Span();
+  #bytes: Uint8Array = NOTHING;
+  #boot = 0;
+  #configDigest = 0;
+  #protocolMin = 0;
+  #protocolMax = 0;
+  #draining = false;
+
+  /**
+   * Reads the claim in `bytes`, which must stay as they are until {@link claim} was called. Unknown
+   * fields are skipped.
+   * @returns false when it is malformed or outside its bounds.
+   */
+  read(bytes: Uint8Array, from = 0, end = bytes.length): boolean {
+    const wire = this.#wire;
+    wire.open(bytes, from, end);
+    this.#clear();
+    this.#bytes = bytes;
+    let idFrom = 0;
+    let idEnd = 0;
+    let status = 0;
+    while (wire.more) {
+      const tag = wire.uint32();
       switch (tag) {
         case 10:
-          id = reader.string();
+          wire.span();
+          idFrom = wire.from;
+          idEnd = wire.at;
           break;
         case 16:
-          incarnation = reader.uint32();
+          this.incarnation = wire.uint32();
           break;
         case 29:
-          run = reader.fixed32();
+          this.run = wire.fixed32();
           break;
         case 32:
-          status = reader.uint32();
+          status = wire.uint32();
           break;
         case 42:
-          accuser = reader.string();
+          this.#accuser.take(wire);
           break;
         case 53:
-          boot = reader.fixed32();
+          this.#boot = wire.fixed32();
           break;
         case 58:
-          pop = reader.string();
+          this.#pop.take(wire);
           break;
         case 66:
-          address = reader.string();
+          this.#address.take(wire);
           break;
         case 77:
-          configDigest = reader.fixed32();
+          this.#configDigest = wire.fixed32();
           break;
         case 82:
-          version = reader.string();
+          this.#version.take(wire);
           break;
         case 88:
-          protocolMin = reader.uint32();
+          this.#protocolMin = wire.uint32();
           break;
         case 96:
-          protocolMax = reader.uint32();
+          this.#protocolMax = wire.uint32();
           break;
         case 104:
-          draining = reader.bool();
+          this.#draining = wire.bool();
           break;
         default:
-          reader.skipType(tag & 7);
+          wire.skip(tag & 7);
       }
     }
-  } catch {
-    return undefined;
+    if (!wire.sound || !isName(bytes, idFrom, idEnd) || status > LEFT) return false;
+    this.id = readText(bytes, idFrom, idEnd);
+    this.status = status as StatusCode;
+    return this.#isBounded();
   }
-  if (!NAME.test(id) || run === 0 || incarnation === 0 || incarnation > INCARNATION_MAX) {
-    return undefined;
+
+  /** What was read last. */
+  claim(): Claim {
+    return {
+      id: this.id,
+      incarnation: this.incarnation,
+      run: this.run,
+      status: this.status,
+      accuser: this.#accuser.text(this.#bytes),
+      boot: this.#boot,
+      pop: this.#pop.text(this.#bytes),
+      address: this.#address.text(this.#bytes),
+      configDigest: this.#configDigest,
+      version: this.#version.text(this.#bytes),
+      protocolMin: this.#protocolMin,
+      protocolMax: this.#protocolMax,
+      draining: this.#draining,
+    };
   }
-  if (status > LEFT || (accuser !== '' && !NAME.test(accuser))) return undefined;
-  if (address !== '') {
-    if (boot === 0 || !NAME.test(pop) || address.length > 64 || version.length > 32) {
-      return undefined;
-    }
-    if (protocolMin === 0 || protocolMax < protocolMin) return undefined;
-  } else if (status === ALIVE) return undefined;
-  return {
-    id,
-    incarnation,
-    run,
-    status: status as StatusCode,
-    accuser,
-    boot,
-    pop,
-    address,
-    configDigest,
-    version,
-    protocolMin,
-    protocolMax,
-    draining,
-  };
+
+  #clear(): void {
+    this.incarnation = 0;
+    this.run = 0;
+    this.#accuser.clear();
+    this.#boot = 0;
+    this.#pop.clear();
+    this.#address.clear();
+    this.#configDigest = 0;
+    this.#version.clear();
+    this.#protocolMin = 0;
+    this.#protocolMax = 0;
+    this.#draining = false;
+  }
+
+  #isBounded(): boolean {
+    const bytes = this.#bytes;
+    if (this.run === 0 || this.incarnation === 0 || this.incarnation > INCARNATION_MAX)
+      return false;
+    const accuser = this.#accuser;
+    if (accuser.length > 0 && !isName(bytes, accuser.from, accuser.end)) return false;
+    if (this.#address.length === 0) return this.status !== ALIVE;
+    if (this.#boot === 0 || !isName(bytes, this.#pop.from, this.#pop.end)) return false;
+    if (this.#address.isLonger(bytes, 64) || this.#version.isLonger(bytes, 32)) return false;
+    return this.#protocolMin !== 0 && this.#protocolMax >= this.#protocolMin;
+  }
+}
+
+const reader = new ClaimReader();
+
+/** @returns `undefined` when malformed or outside its bounds. Unknown fields are skipped. */
+export function decodeClaim(body: Uint8Array): Claim | undefined {
+  return reader.read(body) ? reader.claim() : undefined;
+}
+
+/** As the pattern `[A-Za-z0-9._-]{1,64}`. */
+function isName(bytes: Uint8Array, from: number, end: number): boolean {
+  if (end === from || end - from > NAME_BYTES_MAX) return false;
+  for (let i = from; i < end; i++) if (IN_NAMES[bytes[i]!] === 0) return false;
+  return true;
 }

@@ -11,7 +11,7 @@
  * ```
  * A node that meets an unknown field skips it: so new message types need no new version.
  */
-import protobuf from 'protobufjs/minimal.js';
+import { WireReader } from './wire-reader.ts';
 
 export const FIELD_PING = 1;
 export const FIELD_ACK = 2;
@@ -90,6 +90,8 @@ export class PacketWriter {
   }
 }
 
+const wire = new WireReader();
+
 /**
  * Cuts a packet into its fields. Fields that are not length-delimited are skipped.
  * @returns `undefined` for anything that is not well-formed protobuf or has too many fields: then
@@ -97,24 +99,18 @@ export class PacketWriter {
  */
 export function readPacket(bytes: Uint8Array): PacketField[] | undefined {
   const fields: PacketField[] = [];
-  try {
-    const reader = protobuf.Reader.create(bytes);
-    while (reader.pos < reader.len) {
-      const tag = reader.uint32();
-      if (tag >>> 3 === 0) return undefined;
-      if ((tag & 7) !== 2) {
-        reader.skipType(tag & 7);
-        continue;
-      }
-      if (fields.length >= PACKET_FIELDS_MAX) return undefined;
-      const length = reader.uint32();
-      const start = reader.pos;
-      if (length > reader.len - start) return undefined;
-      reader.pos = start + length;
-      fields.push({ field: tag >>> 3, body: bytes.subarray(start, start + length) });
+  wire.open(bytes);
+  while (wire.more) {
+    const tag = wire.uint32();
+    if (tag >>> 3 === 0) return undefined;
+    if ((tag & 7) !== 2) {
+      wire.skip(tag & 7);
+      continue;
     }
-  } catch {
-    return undefined;
+    if (fields.length >= PACKET_FIELDS_MAX) return undefined;
+    wire.span();
+    const { from, at } = wire;
+    fields.push({ field: tag >>> 3, body: bytes.subarray(from, at) });
   }
-  return fields;
+  return wire.sound ? fields : undefined;
 }

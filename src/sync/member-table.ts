@@ -70,12 +70,15 @@ export function isDoubtfulLife(nowMs: number, claim: Claim, entry: Entry): boole
   return provenRun === member.run && nowMs - provenAtMs < PROOF_MS;
 }
 
+/** What orders claims. */
+export type ClaimState = Pick<Claim, 'incarnation' | 'run' | 'status'>;
+
 /**
  * Who is older: claims are ordered by incarnation, then run, then how bad the status is. A total
  * order that every node shares, so merging in any order ends in the same view.
  * @returns negative when the claim is older than what is known, 0 when it says the same.
  */
-export function compareClaim(claim: Claim, known: Member): number {
+export function compareClaim(claim: ClaimState, known: Member): number {
   if (claim.incarnation !== known.incarnation) return claim.incarnation - known.incarnation;
   if (claim.run !== known.run) return claim.run - known.run;
   return claim.status - statusCode(known.status);
@@ -204,8 +207,8 @@ export class MemberTable implements PeerTable {
 
   update(entry: Entry, member: Member, nowMs: number): void {
     if (entry.member.status !== member.status) entry.sinceMs = nowMs;
+    if (isLive(entry.member) !== isLive(member)) this.#live = undefined;
     entry.member = member;
-    this.#changed();
   }
 
   remove(entry: Entry): void {

@@ -1,8 +1,8 @@
 import {
   ALIVE,
   type Claim,
+  ClaimReader,
   DEAD,
-  decodeClaim,
   encodeClaim,
   LEFT,
   SUSPECT,
@@ -40,11 +40,14 @@ import { Prober } from './prober.ts';
 import type { Random } from './random.ts';
 import { Rounds } from './rounds.ts';
 import type { MembershipSettings } from './settings.ts';
+import { Suspects } from './suspects.ts';
 import { Suspicion, suspicionMinMs } from './suspicion.ts';
 
 /** The only protocol there is so far; see docs/design/mesh.md on how the next one joins. */
 export const PROTOCOL_MIN = 1;
 export const PROTOCOL_MAX = 1;
+
+const PROBE_FIELDS = new Set([FIELD_PING, FIELD_ACK, FIELD_PING_REQUEST, FIELD_NACK]);
 
 /**
  * SWIM (Das, Gupta, Motivala 2002) with Lifeguard (Dadgar, Phillips, Currey 2017), plus a ring of
@@ -61,7 +64,8 @@ export class Membership {
   readonly #rounds: Rounds;
   readonly #exchanges: Exchanges;
   readonly #conflict = new NameConflict();
-  readonly #suspects = new Set<Entry>();
+  readonly #suspects = new Suspects();
+  readonly #claim = new ClaimReader();
 
   /** @param seeds Addresses to join by; our own among them is ignored. */
   constructor(
@@ -145,19 +149,21 @@ export class Membership {
     body: Uint8Array,
     out: MembershipOutbox,
   ): void {
-    switch (field) {
-      case FIELD_CLAIM: {
-        const claim = decodeClaim(body);
-        if (claim === undefined) this.counters.claimsMalformed += 1;
-        else {
-          this.#answerOldClaim(nowMs, from, claim, out);
-          this.#apply(nowMs, claim, out);
-        }
-        return;
-      }
-      default:
-        this.#probeMessage(nowMs, from, field, body, false, out);
+    if (field !== FIELD_CLAIM) this.#probeMessage(nowMs, from, field, body, false, out);
+    else if (!this.#claim.read(body)) this.counters.claimsMalformed += 1;
+    else {
+      this.#answerOldClaim(nowMs, from, this.#claim, out);
+      if (!this.#isKnown()) this.#apply(nowMs, this.#claim.claim(), out);
     }
+  }
+
+  /** Whether the claim just read says nothing new about another node, as most do. */
+  #isKnown(): boolean {
+    const entry = this.table.entryOf(this.#claim.id);
+    if (entry === undefined || entry === this.#self) return false;
+    const order = compareClaim(this.#claim, entry.member);
+    if (order < 0) this.counters.claimsStale += 1;
+    return order < 0 || (order === 0 && this.#claim.status !== SUSPECT);
   }
 
   /** One message of an authenticated stream. */
@@ -191,7 +197,7 @@ export class Membership {
     if (!this.#settings.stallGuard) return;
     const byMs = lateMs + this.#settings.stallGraceMs;
     this.#prober.postpone(byMs);
-    for (const entry of this.#suspects) entry.suspicion!.postpone(byMs);
+    this.#suspects.postpone(byMs);
     this.awareness.add(1);
   }
 
@@ -200,9 +206,7 @@ export class Membership {
       this.#rounds.gossip(nowMs, this.gossip, out);
       return;
     }
-    for (const entry of this.#suspects) {
-      if (entry.suspicion!.endMs <= nowMs) this.#declareDead(nowMs, entry, out);
-    }
+    this.#suspects.ended(nowMs, (entry) => this.#declareDead(nowMs, entry, out));
     this.#prober.tick(nowMs, out);
     const watch = this.#rounds.watch(nowMs);
     if (watch !== undefined) this.#probe(nowMs, watch, out);
@@ -219,9 +223,8 @@ export class Membership {
 
   nextWakeupMs(): number {
     if (this.#self.member.status === 'left') return this.#rounds.nextGossipMs();
-    let wakeupMs = Math.min(this.#prober.nextWakeupMs(), this.#rounds.nextWakeupMs());
-    for (const entry of this.#suspects) wakeupMs = Math.min(wakeupMs, entry.suspicion!.endMs);
-    return wakeupMs;
+    const probesMs = this.#prober.nextWakeupMs();
+    return Math.min(probesMs, this.#rounds.nextWakeupMs(), this.#suspects.nextEndMs);
   }
 
   #probe(nowMs: number, target: Entry, out: MembershipOutbox): void {
@@ -250,6 +253,7 @@ export class Membership {
     viaStream: boolean,
     out: MembershipOutbox,
   ): void {
+    if (!PROBE_FIELDS.has(field)) return; // Of a later version.
     const message = decodeProbe(body);
     const sender = this.table.entry(from);
     if (message === undefined || sender === undefined) return;
@@ -311,6 +315,7 @@ export class Membership {
     if (claim.status === DEAD && entry.suspicion !== undefined) {
       // Whoever is suspected has the shortest time to refute here too, and a last word.
       if (entry.suspicion.confirmFully(nowMs + this.#settings.lastWordMs)) {
+        this.#suspects.confirmed();
         out.post(entry.peer, FIELD_CLAIM, encodeClaim(claim, true));
       }
       return;
@@ -359,7 +364,7 @@ export class Membership {
     const after: Member = { ...facts, status, incarnation: claim.incarnation };
     const back = status !== before.status;
     const revived = back && !isLive(before);
-    if (status === 'alive') this.#clearSuspicion(entry);
+    if (status === 'alive') this.#suspects.remove(entry);
     if (after.run !== before.run || after.address !== before.address) entry.roundTrip.reset();
     this.table.update(entry, after, nowMs);
     if (revived) this.#rounds.joined(entry);
@@ -381,14 +386,8 @@ export class Membership {
     const minMs = suspicionMinMs(suspicionMultiplier, nodes, probeIntervalMs);
     // With too few others, confirmations cannot come: do not wait for them.
     const wanted = Math.min(this.#settings.confirmations, Math.max(0, nodes - 3));
-    entry.suspicion = new Suspicion(
-      nowMs,
-      claim.accuser,
-      minMs,
-      minMs * suspicionMaxFactor,
-      wanted,
-    );
-    this.#suspects.add(entry);
+    const maxMs = minMs * suspicionMaxFactor;
+    this.#suspects.add(entry, new Suspicion(nowMs, claim.accuser, minMs, maxMs, wanted));
     this.table.update(
       entry,
       { ...member, incarnation: claim.incarnation, status: 'suspect' },
@@ -403,14 +402,16 @@ export class Membership {
 
   #confirm(nowMs: number, entry: Entry, claim: Claim): void {
     if (claim.accuser === '') return; // Passed on, not witnessed.
-    if (entry.suspicion?.confirm(claim.accuser)) this.#spread(nowMs, entry, claim.accuser, true);
+    if (!entry.suspicion?.confirm(claim.accuser)) return;
+    this.#suspects.confirmed();
+    this.#spread(nowMs, entry, claim.accuser, true);
   }
 
   /** `dead` or `left`, said by another. */
   #end(nowMs: number, entry: Entry, claim: Claim, out: MembershipOutbox): void {
     const status = statusOf(claim.status);
     const before = entry.member;
-    this.#clearSuspicion(entry);
+    this.#suspects.remove(entry);
     this.table.update(entry, { ...before, incarnation: claim.incarnation, status }, nowMs);
     this.#spread(nowMs, entry, claim.accuser);
     if (status === 'dead' || status === 'left') out.changed(status, entry);
@@ -418,7 +419,7 @@ export class Membership {
 
   #declareDead(nowMs: number, entry: Entry, out: MembershipOutbox): void {
     this.counters.deaths += 1;
-    this.#clearSuspicion(entry);
+    this.#suspects.remove(entry);
     this.table.update(entry, { ...entry.member, status: 'dead' }, nowMs);
     this.#spread(nowMs, entry, this.#self.member.id);
     out.changed('dead', entry);
@@ -427,11 +428,6 @@ export class Membership {
   #verify(nowMs: number, entry: Entry, claim: Claim, out: MembershipOutbox): void {
     out.post(entry.peer, FIELD_CLAIM, encodeClaim(claim, true));
     this.#prober.probe(nowMs, entry, out);
-  }
-
-  #clearSuspicion(entry: Entry): void {
-    entry.suspicion = undefined;
-    this.#suspects.delete(entry);
   }
 
   /** Passes on what is now held about a node. Newer replaces older, confirmations go beside. */
@@ -458,7 +454,7 @@ export class Membership {
     this.#speak(nowMs, { ...member, incarnation: claim.incarnation + 1 });
   }
 
-  #answerOldClaim(nowMs: number, from: PeerIndex, claim: Claim, out: MembershipOutbox): void {
+  #answerOldClaim(nowMs: number, from: PeerIndex, claim: ClaimReader, out: MembershipOutbox): void {
     const held = this.table.entryOf(claim.id);
     if (held === undefined) return;
     const freshMs = this.#settings.probeIntervalMs;

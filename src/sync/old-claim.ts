@@ -1,5 +1,5 @@
-import { ALIVE, type Claim, encodeClaim, SUSPECT } from '../proto/claim.ts';
-import { compareClaim, type Entry, isLive, memberClaim } from './member-table.ts';
+import { ALIVE, encodeClaim, SUSPECT } from '../proto/claim.ts';
+import { type ClaimState, compareClaim, type Entry, isLive, memberClaim } from './member-table.ts';
 
 /**
  * What to answer to whoever passes on a claim that was refuted, or has ended in a death, long ago:
@@ -11,7 +11,7 @@ import { compareClaim, type Entry, isLive, memberClaim } from './member-table.ts
  */
 export function answerToOldClaim(
   nowMs: number,
-  claim: Claim,
+  claim: ClaimState,
   held: Entry,
   self: Entry,
   freshMs: number,

@@ -9,6 +9,7 @@ export class Suspicion {
   readonly #wanted: number;
   readonly #accusers: string[];
   #notBeforeMs = 0;
+  #endMs: number;
 
   constructor(nowMs: number, accuser: string, minMs: number, maxMs: number, wanted: number) {
     this.#startMs = nowMs;
@@ -16,12 +17,14 @@ export class Suspicion {
     this.#maxMs = Math.max(minMs, maxMs);
     this.#wanted = wanted;
     this.#accusers = [accuser];
+    this.#endMs = this.#end();
   }
 
   /** @returns true when the accuser is new and still counts: then the claim is worth passing on. */
   confirm(accuser: string): boolean {
     if (this.#accusers.length > this.#wanted || this.#accusers.includes(accuser)) return false;
     this.#accusers.push(accuser);
+    this.#endMs = this.#end();
     return true;
   }
 
@@ -32,6 +35,7 @@ export class Suspicion {
   confirmFully(notBeforeMs: number): boolean {
     if (this.#notBeforeMs > 0) return false;
     this.#notBeforeMs = notBeforeMs;
+    this.#endMs = this.#end();
     return true;
   }
 
@@ -39,9 +43,14 @@ export class Suspicion {
   postpone(byMs: number): void {
     this.#startMs += byMs;
     if (this.#notBeforeMs > 0) this.#notBeforeMs += byMs;
+    this.#endMs = this.#end();
   }
 
   get endMs(): number {
+    return this.#endMs;
+  }
+
+  #end(): number {
     const confirmed = this.#accusers.length - 1;
     const certain = this.#wanted < 1 || this.#notBeforeMs > 0;
     const share = certain ? 1 : Math.min(1, Math.log(confirmed + 1) / Math.log(this.#wanted + 1));
