@@ -6,6 +6,13 @@ import { ReplayWindow } from './replay-window.ts';
 /** Packets waiting for one key exchange; more are lost like any datagram. */
 const QUEUE_PACKETS_MAX = 16;
 
+/** A packet and the life of the node that it is meant for. */
+export interface Waiting {
+  readonly id: string;
+  readonly run: number;
+  readonly content: Uint8Array;
+}
+
 /** Keys shared with one life of one node. */
 export class Session {
   /** Our number for it: what the other side writes into its datagrams. */
@@ -21,6 +28,8 @@ export class Session {
   answer: Uint8Array | undefined;
   /** False until the caller proved, with a first datagram, that its hello was not a replay. */
   confirmed: boolean;
+  /** The node has another life by now. What still comes is read, but proves nothing. */
+  outlived = false;
   counter = 0;
 
   constructor(
@@ -54,20 +63,20 @@ export class Link {
   callAgainAtMs = Number.POSITIVE_INFINITY;
   calledAtMs = Number.NEGATIVE_INFINITY;
   usedAtMs = 0;
-  readonly #queue: Uint8Array[] = [];
+  readonly #queue: Waiting[] = [];
 
   constructor(address: string) {
     this.address = address;
   }
 
   /** @returns false when the queue is full. */
-  enqueue(content: Uint8Array): boolean {
+  enqueue(id: string, run: number, content: Uint8Array): boolean {
     if (this.#queue.length >= QUEUE_PACKETS_MAX) return false;
-    this.#queue.push(new Uint8Array(content));
+    this.#queue.push({ id, run, content: new Uint8Array(content) });
     return true;
   }
 
-  drain(): Uint8Array[] {
+  drain(): Waiting[] {
     return this.#queue.splice(0);
   }
 }

@@ -16,12 +16,20 @@ import { DATAGRAM_BYTES_MAX, PEERS_MAX } from './core.ts';
 import { type HandshakeParty, makeAnswer, makeCall, readAnswer, readHello } from './handshake.ts';
 import type { Keyring } from './keyring.ts';
 import { Link, Session } from './link.ts';
+import { Pace } from './pace.ts';
 
 /** Repeats of one call, each wait double the one before. */
 const ATTEMPTS_MAX = 5;
 const FIRST_REPEAT_MS = 250;
 /** Between two calls to one address that nobody answered or that were only made out of doubt. */
 const CALL_GAP_MS = 1_000;
+/**
+ * Datagrams of a session that we do not have come from an address that we know: the other side may be
+ * sending into the void. Not before our own session is this old (what comes may have been on its
+ * way), nor more often, nor to more addresses per second: anybody can write a sender's address.
+ */
+const VOID_GAP_MS = 2_000;
+const VOID_CALLS_PER_SECOND = 10;
 /** An unconfirmed session is dropped after this. */
 const UNCONFIRMED_MS = 10_000;
 const UNCONFIRMED_MAX = 2 * PEERS_MAX;
@@ -60,6 +68,10 @@ export interface LinkCounters {
   answers: number;
   sessions: number;
   queueFull: number;
+  /** Packets that waited for a key exchange which another life, or another node, answered. */
+  queueOtherLife: number;
+  /** Calls made because somebody sends under a session that is gone here. */
+  voidCalls: number;
 }
 
 /** Where links put what comes out of them. */
@@ -70,6 +82,15 @@ export interface LinkOutbox {
   /** The content of a genuine datagram. */
   opened(session: Session, content: Uint8Array): void;
 }
+
+/** A node and its life as the sender holds it. A member is one. */
+export interface Receiver {
+  readonly address: string;
+  readonly id: string;
+  readonly run: number;
+}
+
+const NOTHING = new Uint8Array(0);
 
 /** Sessions with all other nodes: calls them, answers them, seals and opens datagrams. */
 export class Links {
@@ -95,6 +116,8 @@ export class Links {
     answers: 0,
     sessions: 0,
     queueFull: 0,
+    queueOtherLife: 0,
+    voidCalls: 0,
   };
   readonly #party: HandshakeParty;
   readonly #keyring: Keyring;
@@ -103,8 +126,8 @@ export class Links {
   readonly #calls = new Map<number, Link>();
   readonly #unconfirmed = new Set<Session>();
   readonly #head = new Uint8Array(ENVELOPE_HEAD_BYTES);
-  #answerTokens = ANSWERS_BURST;
-  #answerTokensAtMs = 0;
+  readonly #answerTokens = new Pace(ANSWERS_PER_SECOND, ANSWERS_BURST);
+  readonly #voidTokens = new Pace(VOID_CALLS_PER_SECOND, 2 * VOID_CALLS_PER_SECOND);
   #sweepAtMs = 0;
 
   constructor(party: HandshakeParty, keyring: Keyring) {
@@ -123,16 +146,18 @@ export class Links {
 
   /**
    * Seals a packet and sends it, or keeps it for the key exchange that it starts.
+   * @param to Whom it is meant for: what waits goes to no other life.
    * @returns false when it was dropped.
    */
-  send(nowMs: number, address: string, id: string, packet: PacketWriter, out: LinkOutbox): boolean {
+  send(nowMs: number, to: Receiver, packet: PacketWriter, out: LinkOutbox): boolean {
+    const { address, id, run } = to;
     const link = this.#link(address);
     if (link === undefined) return false;
     link.usedAtMs = nowMs;
     const { session } = link;
     if (session === undefined || session.remote.id !== id) {
       this.#call(nowMs, link, CALL_GAP_MS, out);
-      if (link.call !== undefined && link.enqueue(packet.content())) return true;
+      if (link.call !== undefined && link.enqueue(id, run, packet.content())) return true;
       this.counters.queueFull += 1;
       return false;
     }
@@ -155,15 +180,23 @@ export class Links {
     this.#call(nowMs, link, CALL_GAP_MS, out);
   }
 
-  /** A node has a new life: what is shared with the old one is worthless. */
+  /**
+   * Nothing is sent any more under what is shared with another life than `run` of that node. What
+   * comes under it is still read: who is wrong about the life may be we.
+   */
   forgetOtherLives(address: string, id: string, run: number): void {
     const link = this.#byAddress.get(address);
     if (link === undefined) return;
     const { session, previous } = link;
-    if (previous !== undefined && previous.remote.run !== run) this.#drop(link, previous);
-    if (session !== undefined && session.remote.id === id && session.remote.run !== run) {
-      this.#drop(link, session);
+    if (session === undefined || session.remote.id !== id || session.remote.run === run) {
+      if (previous !== undefined && previous.remote.run !== run) this.#drop(link, previous);
+      return;
     }
+    const isPreviousRight = previous?.remote.id === id && previous.remote.run === run;
+    if (previous !== undefined && !isPreviousRight) this.#drop(link, previous);
+    link.session = isPreviousRight ? previous : undefined;
+    link.previous = session;
+    session.outlived = true;
   }
 
   /** Ends every session made under a key that is no longer in the keyring. */
@@ -189,7 +222,7 @@ export class Links {
       return;
     }
     const kind = envelopeKind(bytes);
-    if (kind === KIND_DATA) this.#data(nowMs, bytes, out);
+    if (kind === KIND_DATA) this.#data(nowMs, bytes, from, out);
     else if (kind === KIND_HELLO) this.#hello(nowMs, bytes, from, out);
     else if (kind === KIND_ANSWER) this.#answer(nowMs, bytes, out);
     else this.counters.unknownKind += 1;
@@ -210,10 +243,11 @@ export class Links {
     return wakeupMs;
   }
 
-  #data(nowMs: number, bytes: Uint8Array, out: LinkOutbox): void {
+  #data(nowMs: number, bytes: Uint8Array, from: string, out: LinkOutbox): void {
     const session = this.#bySession.get(envelopeSession(bytes));
     if (session === undefined) {
       this.counters.unknownSession += 1;
+      this.#callFromVoid(nowMs, from, out);
       return;
     }
     const counter = envelopeCounter(bytes);
@@ -229,6 +263,16 @@ export class Links {
     session.window.mark(counter);
     if (!session.confirmed) this.#confirm(nowMs, session, out);
     out.opened(session, content);
+  }
+
+  /** Two key exchanges that crossed, or a life that we were wrong about, can end in such a silence. */
+  #callFromVoid(nowMs: number, from: string, out: LinkOutbox): void {
+    const link = this.#byAddress.get(from);
+    if (link === undefined || link.call !== undefined) return;
+    const sinceMs = Math.max(link.calledAtMs, link.session?.createdAtMs ?? 0);
+    if (nowMs - sinceMs < VOID_GAP_MS || !this.#voidTokens.take(nowMs, 1)) return;
+    this.counters.voidCalls += 1;
+    this.#call(nowMs, link, VOID_GAP_MS, out);
   }
 
   #hello(nowMs: number, bytes: Uint8Array, from: string, out: LinkOutbox): void {
@@ -253,7 +297,7 @@ export class Links {
         return;
       }
     }
-    if (!this.#takeAnswerToken(nowMs)) {
+    if (!this.#answerTokens.take(nowMs, 1)) {
       this.counters.helloLimited += 1;
       return;
     }
@@ -301,8 +345,7 @@ export class Links {
     this.#unconfirmed.delete(session);
     const link = this.#install(nowMs, session);
     out.linked(session.remote, false);
-    if (link === undefined) return;
-    for (const content of link.drain()) this.#seal(session, link.address, content, out);
+    if (link !== undefined) this.#sealWaiting(session, link, out);
   }
 
   /** Puts a session where packets to its node look for it. */
@@ -318,11 +361,23 @@ export class Links {
   }
 
   #flush(session: Session, home: Link, called: Link, out: LinkOutbox): void {
-    const waiting = home.drain();
     // What waited at another address than the node's own was for whoever has that address.
     if (called !== home) called.drain();
-    if (waiting.length === 0) waiting.push(new Uint8Array(0));
-    for (const content of waiting) this.#seal(session, home.address, content, out);
+    // The other side counts us as present only when it sees that we have the keys.
+    if (this.#sealWaiting(session, home, out) > 0) return;
+    this.#seal(session, home.address, NOTHING, out);
+  }
+
+  /** @returns how many packets went out. */
+  #sealWaiting(session: Session, link: Link, out: LinkOutbox): number {
+    let sealed = 0;
+    for (const { id, run, content } of link.drain()) {
+      if (id === session.remote.id && run === session.remote.run) {
+        this.#seal(session, link.address, content, out);
+        sealed += 1;
+      } else this.counters.queueOtherLife += 1;
+    }
+    return sealed;
   }
 
   #call(nowMs: number, link: Link, gapMs: number, out: LinkOutbox): void {
@@ -391,15 +446,6 @@ export class Links {
       const number = this.#party.suite.randomU32();
       if (number !== 0 && !this.#bySession.has(number) && !this.#calls.has(number)) return number;
     }
-  }
-
-  #takeAnswerToken(nowMs: number): boolean {
-    const earned = ((nowMs - this.#answerTokensAtMs) * ANSWERS_PER_SECOND) / 1_000;
-    this.#answerTokens = Math.min(ANSWERS_BURST, this.#answerTokens + earned);
-    this.#answerTokensAtMs = nowMs;
-    if (this.#answerTokens < 1) return false;
-    this.#answerTokens -= 1;
-    return true;
   }
 
   #drop(link: Link, session: Session): void {

@@ -226,7 +226,7 @@ export class MeshCore implements HandshakeParty, LinkOutbox, MembershipOutbox {
       return;
     }
     const { peer } = entry;
-    this.membership.heard(this.#nowMs, entry, session.remote.run);
+    if (!session.outlived) this.membership.heard(this.#nowMs, entry, session.remote.run);
     for (const { field, body } of fields) {
       if (field < CHANNELS_MIN && field !== FIELD_RUMOUR) {
         this.membership.receive(this.#nowMs, peer, field, body, this);
@@ -310,6 +310,8 @@ export class MeshCore implements HandshakeParty, LinkOutbox, MembershipOutbox {
     const { member, peer } = entry;
     if (change === 'run' || change === 'boot') {
       this.links.forgetOtherLives(member.address, member.id, member.run);
+      // What was put together a moment ago was for the life before.
+      this.#open.get(peer)?.clear();
     } else if (change === 'forgotten') this.#open.delete(peer);
     this.#toAll({ type: 'member', change, peer, member });
   }
@@ -363,7 +365,7 @@ export class MeshCore implements HandshakeParty, LinkOutbox, MembershipOutbox {
   #sendPacket(to: PeerIndex, packet: PacketWriter): boolean {
     const member = this.membership.table.get(to);
     if (member === undefined) return false;
-    return this.links.send(this.#nowMs, member.address, member.id, packet, this);
+    return this.links.send(this.#nowMs, member, packet, this);
   }
 
   #deliver(

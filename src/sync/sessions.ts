@@ -4,10 +4,10 @@
  * docs/design/directory.md.
  */
 import type { MeshComponent, MeshEvent, Outbox, PeerIndex, PeerTable } from './core.ts';
-import { Pace } from './directory/pace.ts';
 import type { Homes } from './homes.ts';
 import { NO_HOME } from './homes-build.ts';
 import { type NodeHash, nodeHash } from './homes-score.ts';
+import { Pace } from './pace.ts';
 import {
   type GotMessage,
   keyBytes,

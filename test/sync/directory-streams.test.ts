@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { readFrame } from '../../src/proto/ticket-frame.ts';
 import { IN_STREAM_TIMES, InStream } from '../../src/sync/directory/in-stream.ts';
 import { OUT_STREAM_LIMITS, OutStream } from '../../src/sync/directory/out-stream.ts';
-import { Pace } from '../../src/sync/directory/pace.ts';
+import { Pace } from '../../src/sync/pace.ts';
 import { flowKey } from './directory-world.ts';
 
 const frame = (sequence: number, repeats = false) => ({

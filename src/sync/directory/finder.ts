@@ -16,10 +16,10 @@ import {
 import { FRAME_BYTES_MAX, type Outbox, type PeerIndex, type PeerTable } from '../core.ts';
 import type { Homes } from '../homes.ts';
 import { nodeHash } from '../homes-score.ts';
+import { Pace } from '../pace.ts';
 import type { TicketStore } from '../ticket-store.ts';
 import type { Tenure } from '../ticket-tenure.ts';
 import { CHANNEL_ANSWER, CHANNEL_ASK } from './channels.ts';
-import { Pace } from './pace.ts';
 import type { DirectoryOptions, DirectorySettings } from './settings.ts';
 
 const NEVER = Number.POSITIVE_INFINITY;

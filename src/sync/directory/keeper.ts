@@ -17,6 +17,7 @@ import { type FlowKey, isNewer, KEY_WORDS, ticketDigest } from '../../proto/tick
 import { type RecordReader, readPart } from '../../proto/ticket-part.ts';
 import { FRAME_BYTES_MAX, type Outbox, type PeerIndex, type PeerTable } from '../core.ts';
 import type { Homes } from '../homes.ts';
+import { Pace } from '../pace.ts';
 import { NONE } from '../ticket-columns.ts';
 import type { TicketStore } from '../ticket-store.ts';
 import type { Tenure } from '../ticket-tenure.ts';
@@ -24,7 +25,6 @@ import { type Cells, cellsOf } from './cells.ts';
 import { CHANNEL_ACK, CHANNEL_REPLY } from './channels.ts';
 import { Checks } from './checks.ts';
 import { InStream, type InStreamTimes } from './in-stream.ts';
-import { Pace } from './pace.ts';
 import type { DirectorySettings } from './settings.ts';
 
 const NEVER = Number.POSITIVE_INFINITY;

@@ -4,11 +4,11 @@ import { type FlowKey, isNewer, KEY_WORDS } from '../../proto/ticket-key.ts';
 import type { Outbox, PeerIndex, PeerTable } from '../core.ts';
 import type { Homes } from '../homes.ts';
 import { NO_HOME } from '../homes-build.ts';
+import { Pace } from '../pace.ts';
 import { NONE } from '../ticket-columns.ts';
 import type { DeleteResult, PutResult, TicketStore } from '../ticket-store.ts';
 import { CHANNEL_FRAME } from './channels.ts';
 import { OutStream, type OutStreamLimits, SEQUENCE_MAX } from './out-stream.ts';
-import { Pace } from './pace.ts';
 
 const NEVER = Number.POSITIVE_INFINITY;
 /** Moved tickets are sent in so many slices; the burst of one must fit the socket. */

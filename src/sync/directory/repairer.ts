@@ -9,11 +9,11 @@ import { KEY_WORDS } from '../../proto/ticket-key.ts';
 import { PartWriter } from '../../proto/ticket-part.ts';
 import type { Outbox, PeerIndex } from '../core.ts';
 import type { Homes } from '../homes.ts';
+import { Pace } from '../pace.ts';
 import { NONE } from '../ticket-columns.ts';
 import type { TicketStore } from '../ticket-store.ts';
 import { type Cells, cellsOf } from './cells.ts';
 import { CHANNEL_SNAPSHOT } from './channels.ts';
-import { Pace } from './pace.ts';
 import type { Publisher } from './publisher.ts';
 
 const NEVER = Number.POSITIVE_INFINITY;
