@@ -13,6 +13,7 @@ import { HealthChecker } from './edge/health-checker.ts';
 import { healthTargetsOf } from './edge/route.ts';
 import { RoutePatternError, Router } from './edge/router.ts';
 import { HoldfastError } from './errors.ts';
+import { ListenSockets, wantedBy } from './supervisor/listen-sockets.ts';
 import { type NodeLog, openLog } from './supervisor/log.ts';
 import { OwnMetrics } from './supervisor/own-metrics.ts';
 import type { NodeStatus } from './supervisor/status.ts';
@@ -76,6 +77,7 @@ export class HoldfastNode {
   readonly #nodeLog: NodeLog;
   readonly #supervisor: Supervisor;
   readonly #ownMetrics: OwnMetrics;
+  readonly #sockets = new ListenSockets();
   readonly #agent: AgentProcess;
   #admin: AdminServer | undefined;
   #health: HealthChecker | undefined;
@@ -91,6 +93,7 @@ export class HoldfastNode {
       workerFile: programFile('./worker'),
       version: version(),
       load: () => loadNodeConfig(this.#origin),
+      socketOf: (listener) => this.#sockets.handleOf(listener),
       prepare: (next) => this.#prepare(next),
       checkHealth: (next) => this.#checkHealth(next),
     });
@@ -123,8 +126,9 @@ export class HoldfastNode {
 
   /** Resolves when every worker is up. Rejects, and leaves nothing running, when none can be. */
   async start(): Promise<void> {
-    const { admin } = this.#supervisor.config;
-    if (admin !== null) this.#admin = await this.#openAdmin(admin);
+    const { config } = this.#supervisor;
+    await this.#sockets.open(wantedBy(config));
+    if (config.admin !== null) this.#admin = await this.#openAdmin(config.admin);
     try {
       // First, so that every session of this node is known from its beginning.
       await this.#agent.start(this.#supervisor.loaded);
@@ -150,6 +154,8 @@ export class HoldfastNode {
     this.log.info({ deadlineMs: this.config.drain.deadlineMs }, 'node drains');
     this.#health?.stop();
     this.#agent.drain();
+    // From here on connections are refused, rather than left waiting for nobody.
+    this.#sockets.keep(wantedBy(this.config).filter(({ purpose }) => purpose === 'admin'));
     const cut = await this.#supervisor.drain();
     // Last: until here packets of this node's sessions were brought to it.
     await this.#agent.stop();
@@ -169,31 +175,46 @@ export class HoldfastNode {
   async #close(): Promise<void> {
     this.#health?.stop();
     this.#admin?.cut();
+    this.#sockets.keep([]);
     await this.#nodeLog.close();
   }
 
-  /** A changed admin address is opened before the old one is closed. */
+  /** New addresses are opened before those that go are closed. */
   async #prepare(next: Config): Promise<Preparation> {
-    const setLevel = () => {
-      this.log.level = next.logLevel;
+    const before = this.config;
+    await this.#sockets.open(wantedBy(next));
+    const abort = () => {
+      this.#sockets.keep(wantedBy(before));
     };
-    const before = this.#supervisor.config.admin;
-    const same = nameOf(before) === nameOf(next.admin);
-    if (same) return { commit: setLevel, abort: () => undefined };
-    const opened = next.admin === null ? undefined : await this.#openAdmin(next.admin);
+    const admin = await this.#nextAdmin(before, next).catch((error: unknown) => {
+      abort();
+      throw error;
+    });
     return {
       commit: () => {
-        setLevel();
-        this.#admin?.close();
-        this.#admin = opened;
+        this.log.level = next.logLevel;
+        if (admin !== this.#admin) {
+          this.#admin?.close();
+          this.#admin = admin;
+        }
+        this.#sockets.keep(wantedBy(next));
       },
-      abort: () => opened?.cut(),
+      abort: () => {
+        if (admin !== this.#admin) admin?.cut();
+        abort();
+      },
     };
+  }
+
+  /** The server in use when its address stays. */
+  async #nextAdmin(before: Config, next: Config): Promise<AdminServer | undefined> {
+    if (nameOf(before.admin) === nameOf(next.admin)) return this.#admin;
+    return next.admin === null ? undefined : await this.#openAdmin(next.admin);
   }
 
   async #openAdmin(listener: Listener): Promise<AdminServer> {
     const server = new AdminServer(listener, this.#adminSource(), this.#agent.routes);
-    await server.listen();
+    await server.listen(this.#sockets.handleOf(listener, 'admin'));
     return server;
   }
 

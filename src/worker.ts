@@ -1,9 +1,10 @@
 /** The program of a worker process: one edge, told by the supervisor what to serve. */
-import cluster from 'node:cluster';
+import { formatListener, type Listener } from './config/listener.ts';
 import type { Config } from './config/schema.ts';
 import { Edge } from './edge/edge.ts';
 import { HoldfastError } from './errors.ts';
 import { AccessLogTarget } from './supervisor/access-log-target.ts';
+import type { SocketHandle } from './supervisor/listen-sockets.ts';
 import { type NodeLog, openLog } from './supervisor/log.ts';
 import type { Failure, FromWorker, MetricsSnapshot, ToWorker } from './supervisor/messages.ts';
 import { addProcessMetrics } from './supervisor/process-metrics.ts';
@@ -15,35 +16,39 @@ interface Running {
   readonly nodeLog: NodeLog;
 }
 
-const self = cluster.worker;
-if (self === undefined) {
+if (process.send === undefined || process.env.HOLDFAST_WORKER === undefined) {
   process.stderr.write('This is a part of holdfast: start it with "holdfast run".\n');
   process.exit(2);
 }
 
 let running: Running | undefined;
+/** Sockets of listeners that the next configuration opens, by `formatListener`. */
+const sockets = new Map<string, SocketHandle>();
 
 /** Callbacks tell of a broken channel; the supervisor's end is handled at 'disconnect'. */
 const tell = (message: FromWorker) =>
   new Promise<void>((resolve) => {
-    if (!self.isConnected()) resolve();
-    else self.send(message, () => resolve());
+    if (process.send === undefined || !process.connected) resolve();
+    else process.send(message, () => resolve());
   });
 
 // A terminal or service manager signals the whole group: the supervisor alone decides what follows.
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => undefined);
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGUSR2'] as const) {
+  process.on(signal, () => undefined);
+}
 
 process.on('uncaughtException', (error) => crash(error));
 process.on('unhandledRejection', (reason) => crash(reason));
-process.on('message', (message: ToWorker) => void handle(message));
-self.on('disconnect', () => {
-  // Without this flag Node ends the process on the spot, and every session with it.
-  self.exitedAfterDisconnect = true;
-  void leave('the supervisor is gone');
+process.on('message', (message: ToWorker, handle: unknown) => {
+  void obey(message, handle as SocketHandle | undefined);
 });
+process.on('disconnect', () => void leave('the supervisor is gone'));
 
-async function handle(message: ToWorker): Promise<void> {
+async function obey(message: ToWorker, handle: SocketHandle | undefined): Promise<void> {
   switch (message.type) {
+    case 'socket':
+      if (handle !== undefined) sockets.set(message.listener, handle);
+      return;
     case 'start':
       return start(message);
     case 'apply':
@@ -55,6 +60,8 @@ async function handle(message: ToWorker): Promise<void> {
       return collect(message.id, message.metrics);
     case 'reopen':
       return reopen();
+    case 'retire':
+      return retire();
     case 'drain':
       return leave('the supervisor says so');
   }
@@ -73,6 +80,7 @@ async function start(message: Extract<ToWorker, { type: 'start' }>): Promise<voi
       log: nodeLog.log,
       accessLog,
       ticketKeys: Buffer.from(message.ticketKeys),
+      socketFor: takeSocket,
     });
     addProcessMetrics(edge.metrics, () => accessLog.droppedLines);
     running = { edge, accessLog, nodeLog };
@@ -80,6 +88,7 @@ async function start(message: Extract<ToWorker, { type: 'start' }>): Promise<voi
       edge.setOriginHealth(key, originId, healthy);
     }
     await edge.start();
+    closeSockets();
     await tell({ type: 'ready', ports: edge.ports() });
   } catch (error) {
     await tell({ type: 'failed', failure: failureOf(error) });
@@ -96,9 +105,11 @@ async function apply(id: number, config: Config): Promise<void> {
     await edge.apply(config);
     await preparation.commit();
     nodeLog.log.level = config.logLevel;
+    closeSockets();
     await tell({ type: 'applied', id, ports: edge.ports() });
   } catch (error) {
     await preparation?.abort();
+    closeSockets();
     await tell({ type: 'applied', id, ports: edge.ports(), failure: failureOf(error) });
   }
 }
@@ -123,15 +134,40 @@ function reopen(): void {
   }
 }
 
+function takeSocket(listener: Listener): SocketHandle | undefined {
+  const name = formatListener(listener);
+  const socket = sockets.get(name);
+  sockets.delete(name);
+  return socket;
+}
+
+/** Those that were not taken: of a configuration that was refused, say. */
+function closeSockets(): void {
+  for (const socket of sockets.values()) socket.close();
+  sockets.clear();
+}
+
 let leaving = false;
 
 async function leave(reason: string): Promise<void> {
   if (leaving) return;
   leaving = true;
   if (running === undefined) process.exit(0);
-  const { edge, accessLog, nodeLog } = running;
-  nodeLog.log.info({ reason }, 'worker leaves service');
-  const { cut } = await edge.drain();
+  running.nodeLog.log.info({ reason }, 'worker leaves service');
+  const { cut } = await running.edge.drain();
+  await end(running, cut);
+}
+
+async function retire(): Promise<void> {
+  if (running === undefined) process.exit(0);
+  running.nodeLog.log.info('worker retires: it finishes what it has');
+  await running.edge.retire();
+  if (leaving) return;
+  leaving = true;
+  await end(running, 0);
+}
+
+async function end({ accessLog, nodeLog }: Running, cut: number): Promise<void> {
   await tell({ type: 'drained', cut });
   await accessLog.close();
   await nodeLog.close();

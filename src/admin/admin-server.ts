@@ -1,8 +1,8 @@
 /** Health, status, metrics and reload over HTTP, for the machine's own use. */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { listenError } from '../config/listen-error.ts';
 import { formatListener, type Listener } from '../config/listener.ts';
-import { HoldfastError } from '../errors.ts';
 import { refusalOf } from './host-guard.ts';
 
 const BODY_BYTES_MAX = 1_024;
@@ -79,18 +79,23 @@ export class AdminServer {
     return formatListener({ ...this.#listener, port: address?.port ?? this.#listener.port });
   }
 
-  /** Opens the address. Rejects with `ERR_LISTEN`. */
-  async listen(): Promise<void> {
+  /**
+   * Opens the address. Rejects with `ERR_LISTEN`.
+   * @param socket One that is open already, as `net.Server.listen` takes it. It is closed with this.
+   */
+  async listen(socket?: object): Promise<void> {
     const { host, port } = this.#listener;
     await new Promise<void>((resolve, reject) => {
-      const failed = (error: NodeJS.ErrnoException) => reject(listenError(this.#listener, error));
-      this.#server.once('error', failed);
-      // `exclusive`: this address is the supervisor's own and never shared with workers.
-      this.#server.listen({ port, exclusive: true, ...(host === '' ? {} : { host }) }, () => {
+      const failed = (error: NodeJS.ErrnoException) =>
+        reject(listenError(this.#listener, error, 'admin'));
+      const listening = () => {
         this.#server.off('error', failed);
         this.#server.on('error', () => undefined);
         resolve();
-      });
+      };
+      this.#server.once('error', failed);
+      if (socket !== undefined) this.#server.listen(socket, listening);
+      else this.#server.listen(host === '' ? { port } : { port, host }, listening);
     });
   }
 
@@ -173,17 +178,4 @@ function send(request: IncomingMessage, response: ServerResponse, answer: AdminA
     ...(answer.status === 413 ? { connection: 'close' } : {}),
   });
   response.end(request.method === 'HEAD' ? undefined : text);
-}
-
-function listenError(listener: Listener, error: NodeJS.ErrnoException): HoldfastError {
-  const mend =
-    error.code === 'EADDRINUSE'
-      ? 'another process listens there, maybe another holdfast: stop it, or set "admin" (--admin) to another address'
-      : `${error.message}; set "admin" (--admin) to another address`;
-  return new HoldfastError(`cannot listen on ${formatListener(listener)} (admin): ${mend}`, {
-    code: 'ERR_LISTEN',
-    source: 'usage',
-    retryable: error.code === 'EADDRINUSE',
-    cause: error,
-  });
 }

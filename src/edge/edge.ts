@@ -30,6 +30,12 @@ export interface EdgeDeps {
    * first seals, all are accepted. Default: one of its own. See {@link Edge.setTicketKeys}.
    */
   readonly ticketKeys?: Uint8Array | readonly Uint8Array[];
+  /**
+   * Gives a socket that is open already, as `net.Server.listen` takes it: one that outlives this
+   * process, say. Asked once for each listener that is opened; it is closed with the listener.
+   * Default: all are opened here.
+   */
+  readonly socketFor?: (listener: Listener) => object | undefined;
 }
 
 export interface EdgeStatus {
@@ -42,6 +48,13 @@ export interface EdgeStatus {
     host: string;
     routes: { path: string; requests: number; origins: OriginSnapshot[] }[];
   }[];
+}
+
+/** A {@link Edge.retire} under way. */
+interface Retirement {
+  readonly listeners: readonly EdgeListener[];
+  readonly ended: Promise<void>;
+  resolve(): void;
 }
 
 /** How long a TLS session can be resumed, seconds, without keys that are shared and change. */
@@ -60,6 +73,7 @@ export class Edge {
   readonly #gateway: Gateway;
   readonly #ticketKeys: TicketKeys;
   readonly #sink: AccessLogSink | null;
+  readonly #socketFor: (listener: Listener) => object | undefined;
   readonly #listeners = new Map<string, EdgeListener>();
   readonly #connections = new Roster<ClientConnection>();
   /** The newest is in use; older ones serve connections that they accepted. */
@@ -71,6 +85,7 @@ export class Edge {
   #sweeps = 0;
   #retired = new Set<{ routes: Set<Route>; deadlineMs: number }>();
   #drain: Drain | undefined;
+  #retirement: Retirement | undefined;
 
   /** Throws for bad certificates or route patterns. Nothing is opened before `start`. */
   constructor(config: Config, deps: EdgeDeps) {
@@ -79,6 +94,7 @@ export class Edge {
     this.#certificates = new Certificates(config);
     this.#clientLimit = new ClientLimit(clientLimitsOf(config));
     this.#sink = deps.accessLog;
+    this.#socketFor = deps.socketFor ?? (() => undefined);
     const node = nodeOf(config);
     this.#gateway = new Gateway({
       node,
@@ -172,6 +188,22 @@ export class Edge {
     return result;
   }
 
+  /**
+   * Accepts nothing new and waits, without limit, until what is open ends by itself: keep-alive
+   * connections after their next answer or their idle time, everything else in its own time. A
+   * {@link drain} may follow. Never rejects; resolves when no connection is left.
+   */
+  async retire(): Promise<void> {
+    if (this.#retirement === undefined) {
+      this.#gateway.draining = true;
+      const { promise, resolve } = Promise.withResolvers<void>();
+      this.#retirement = { listeners: [...this.#listeners.values()], resolve, ended: promise };
+      this.#closeListenersExcept([]);
+    }
+    await this.#retirement.ended;
+    this.#stop();
+  }
+
   /** Closes everything now. */
   cut(): void {
     this.#closeListenersExcept([]);
@@ -239,6 +271,7 @@ export class Edge {
   #makeListener(listener: Listener): EdgeListener {
     return new EdgeListener({
       listener,
+      socket: this.#socketFor(listener),
       certificates: () => this.#certificates,
       ticketKeys: this.#ticketKeys,
       tlsSessionS: () => tlsSessionS(this.#config),
@@ -300,6 +333,15 @@ export class Edge {
       gateway.cutRoutes(retired.routes, nowMs);
     }
     this.#drain?.step(nowMs);
+    if (this.#retirement !== undefined && this.#isEmpty(this.#retirement.listeners)) {
+      this.#retirement.resolve();
+    }
+  }
+
+  /** No connection is left, not even one in the middle of its TLS handshake. */
+  #isEmpty(listeners: readonly EdgeListener[]): boolean {
+    const unread = listeners.reduce((sum, listener) => sum + listener.unread, 0);
+    return this.#clientLimit.total + unread === 0;
   }
 
   #stop(): void {

@@ -2,8 +2,8 @@
 import { createServer, type Server, type Socket } from 'node:net';
 import { createServer as createTlsServer, type Server as TlsServer } from 'node:tls';
 import { type Cidr, cidrMatcher } from '../config/cidr.ts';
+import { listenError } from '../config/listen-error.ts';
 import { formatListener, type Listener } from '../config/listener.ts';
-import { HoldfastError } from '../errors.ts';
 import type { Certificates } from './certificates.ts';
 import { ClientConnection, type Endpoint, plainAddress } from './connection.ts';
 import { parseProxyHeader } from './proxy-protocol.ts';
@@ -15,9 +15,13 @@ import type { TicketKeys } from './ticket-keys.ts';
  * default is a hash of the process's arguments.
  */
 const sessionIdContext = 'holdfast';
+/** Connections that may wait to be accepted; the kernel's own limit (somaxconn) is 4,096, too. */
+const BACKLOG = 4_096;
 
 export interface ListenerOptions {
   readonly listener: Listener;
+  /** An open socket to listen on, as `net.Server.listen` takes it; else one is opened. */
+  readonly socket: object | undefined;
   /** Asked at every handshake, so that certificates can be replaced. */
   readonly certificates: () => Certificates;
   /** They seal TLS session tickets, the same on every worker and node that may resume them. */
@@ -36,9 +40,6 @@ export interface ListenerOptions {
   readonly refused: (connection: ClientConnection, refusal: Refusal, detail: string) => void;
 }
 
-/** An address cannot be listened on. `ERR_LISTEN`. */
-export class ListenError extends HoldfastError {}
-
 export class EdgeListener {
   readonly options: ListenerOptions;
   /** Its identity over reloads. */
@@ -48,6 +49,7 @@ export class EdgeListener {
   /** Connections in their handshake, by the peer's address and port. */
   readonly #handshakes = new Map<string, ClientConnection>();
   #speaksProxy: (address: string) => boolean;
+  #unread = 0;
 
   constructor(options: ListenerOptions) {
     this.options = options;
@@ -71,18 +73,29 @@ export class EdgeListener {
     return address !== null && typeof address === 'object' ? address.port : 0;
   }
 
-  /** Rejects with {@link ListenError}. */
+  /** Connections whose PROXY header is not there yet: accepted, but admitted nowhere. */
+  get unread(): number {
+    return this.#unread;
+  }
+
+  /** Rejects with `ERR_LISTEN`. */
   async listen(): Promise<void> {
-    const { host, port } = this.options.listener;
+    const { listener, socket } = this.options;
+    const { host, port } = listener;
     await new Promise<void>((resolve, reject) => {
-      const failed = (error: NodeJS.ErrnoException) => reject(this.#listenError(error));
-      this.#server.once('error', failed);
-      this.#server.listen({ port, ...(host === '' ? {} : { host }), backlog: 4_096 }, () => {
+      const failed = (error: NodeJS.ErrnoException) => reject(listenError(listener, error));
+      const listening = () => {
         this.#server.off('error', failed);
         // Running out of descriptors must not end the process: the kernel's queue holds the rest.
         this.#server.on('error', () => undefined);
         resolve();
-      });
+      };
+      this.#server.once('error', failed);
+      if (socket !== undefined) this.#server.listen(socket, BACKLOG, listening);
+      else {
+        const where = host === '' ? { port } : { port, host };
+        this.#server.listen({ ...where, backlog: BACKLOG }, listening);
+      }
     });
   }
 
@@ -108,23 +121,6 @@ export class EdgeListener {
     this.#server.close();
   }
 
-  #listenError(error: NodeJS.ErrnoException): ListenError {
-    const { host } = this.options.listener;
-    const mends: Record<string, string> = {
-      EADDRINUSE: 'another process listens there: stop it or choose another port',
-      EACCES: 'ports below 1024 need root or CAP_NET_BIND_SERVICE',
-      EADDRNOTAVAIL: `the address ${host} is not on this machine: add it (ip address add) or correct it`,
-      EAFNOSUPPORT: 'this machine has no IPv6',
-    };
-    const mend = mends[error.code ?? ''] ?? error.message;
-    return new ListenError(`cannot listen on ${this.name}: ${mend}`, {
-      code: 'ERR_LISTEN',
-      source: 'usage',
-      retryable: error.code === 'EADDRINUSE',
-      cause: error,
-    });
-  }
-
   #accept(socket: Socket): void {
     socket.on('error', ignore);
     const peer = { address: plainAddress(socket.remoteAddress), port: socket.remotePort ?? 0 };
@@ -140,8 +136,10 @@ export class EdgeListener {
   /** The header must come whole and first; nothing else is believed to be from its sender. */
   #readProxyHeader(socket: Socket, peer: Endpoint, local: Endpoint): void {
     let seen: Buffer = Buffer.alloc(0);
+    this.#unread += 1;
     const timer = setTimeout(() => socket.destroy(), this.options.headMs());
     const done = () => {
+      this.#unread -= 1;
       clearTimeout(timer);
       socket.off('data', onData);
       socket.off('close', done);

@@ -22,6 +22,11 @@ export interface Failure {
 }
 
 export type ToWorker =
+  /**
+   * With a {@link SocketHandle}: the socket of a listener of the next configuration, which comes with
+   * the next `start` or `apply`. `listener` as `formatListener` gives it.
+   */
+  | { readonly type: 'socket'; readonly listener: string }
   /** The first message: what to serve, and the health known so far. */
   | {
       readonly type: 'start';
@@ -37,6 +42,8 @@ export type ToWorker =
   | { readonly type: 'collect'; readonly id: number; readonly metrics: boolean }
   /** Open log files anew. */
   | { readonly type: 'reopen' }
+  /** Accept nothing new, answer `drained` when the last connection has ended by itself, exit. */
+  | { readonly type: 'retire' }
   /** Leave service, answer `drained`, exit. */
   | { readonly type: 'drain' };
 

@@ -2,27 +2,21 @@
  * The parent process: it starts workers and keeps them running, reloads, drains, and adds up what
  * they say. It carries no user traffic.
  */
-import cluster from 'node:cluster';
 import { randomBytes } from 'node:crypto';
 import type { Logger } from 'pino';
 import { type Change, configDifference } from '../config/difference.ts';
-import { formatListener } from '../config/listener.ts';
+import { formatListener, type Listener } from '../config/listener.ts';
 import type { LoadedConfig } from '../config/load.ts';
 import { ConfigError } from '../config/problem.ts';
 import type { Config } from '../config/schema.ts';
 import { HoldfastError } from '../errors.ts';
 import { applyToAll } from './all-or-nothing.ts';
 import { HealthBoard } from './health-board.ts';
+import type { SocketHandle } from './listen-sockets.ts';
 import type { Failure, MetricsSnapshot, OriginHealth, ToWorker } from './messages.ts';
 import { MetricsTotal } from './metrics-total.ts';
 import { degradations, mergedSites, type NodeStatus, sum } from './status.ts';
 import { type Collected, type SlotOwner, WorkerSlot } from './worker-slot.ts';
-
-/**
- * What a request leaves behind dies young: more room for it costs memory and saves no time. With
- * V8's own choice an idle tunnel took 13.5 kB, with this 9.0 (9,000 tunnels).
- */
-const YOUNG_GENERATION = '--max-semi-space-size=8';
 
 /** A worker that takes longer to take a configuration over is stuck. */
 const APPLY_TIMEOUT_MS = 30_000;
@@ -44,6 +38,8 @@ export interface SupervisorDeps {
   /** The program of a worker process. */
   readonly workerFile: string;
   readonly version: string;
+  /** The open socket of a listener; there is one before any configuration with it is applied. */
+  socketOf(listener: Listener): SocketHandle | undefined;
   /** Reads the configuration again. Throws {@link ConfigError}. */
   load(): LoadedConfig;
   /** Prepares what else follows the configuration; rejects when it cannot be. */
@@ -82,6 +78,14 @@ export class Supervisor implements SlotOwner {
     this.log = deps.log;
   }
 
+  get workerFile(): string {
+    return this.#deps.workerFile;
+  }
+
+  socketOf(listener: Listener): SocketHandle | undefined {
+    return this.#deps.socketOf(listener);
+  }
+
   get config(): Config {
     return this.#loaded.config;
   }
@@ -112,13 +116,6 @@ export class Supervisor implements SlotOwner {
    * answer cannot listen or when none comes up at all.
    */
   async start(): Promise<void> {
-    cluster.schedulingPolicy = cluster.SCHED_NONE;
-    cluster.setupPrimary({
-      exec: this.#deps.workerFile,
-      execArgv: [...process.execArgv, YOUNG_GENERATION],
-      args: [],
-      serialization: 'advanced',
-    });
     const started = new Promise<void>((resolve, reject) => {
       this.#started = { resolve, reject };
     });
