@@ -1,14 +1,13 @@
 /** `holdfast bench`: how much CPU and memory traffic costs, beside other proxies. */
 import { writeFile } from 'node:fs/promises';
-import { constants } from 'node:os';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { contenders } from '../../bench/edge/contenders/registry.ts';
 import { reportText } from '../../bench/edge/report.ts';
 import { runEdgeBench, stepsOf } from '../../bench/edge/run.ts';
 import { fullSize, quickSize, scenarios } from '../../bench/edge/scenarios/registry.ts';
-import { BenchError } from '../../bench/measure/errors.ts';
 import { ConsoleProgress } from '../../bench/measure/progress.ts';
-import { ExitError } from './exit.ts';
+import { benchCommand, stoppable } from './bench-command.ts';
+import { registerBenchScale } from './bench-scale.ts';
 import { columns } from './table.ts';
 
 interface EdgeFlags {
@@ -36,14 +35,9 @@ function roundsOf(text: string): number {
   throw new InvalidArgumentError('It must be a whole number from 1 to 1000.');
 }
 
-/** The command that groups benchmarks, made by whoever registers first. */
-function benchCommand(program: Command): Command {
-  const known = program.commands.find((command) => command.name() === 'bench');
-  return known ?? program.command('bench').description('benchmarks');
-}
-
-/** Adds `holdfast bench edge`. */
+/** Adds `holdfast bench edge` and `bench scale`. */
 export function registerBench(program: Command): void {
+  registerBenchScale(program);
   benchCommand(program)
     .command('edge')
     .description('CPU per request and memory per WebSocket, beside nginx, HAProxy and npm proxies')
@@ -81,24 +75,4 @@ async function edge(flags: EdgeFlags): Promise<void> {
   (flags.json === '-' ? process.stderr : process.stdout).write(table);
   if (flags.json === '-') process.stdout.write(text);
   else if (flags.json !== undefined) await writeFile(flags.json, text);
-}
-
-/** Ctrl-C and TERM stop the work, not the clean-up; the exit code is then 128 + the signal's number. */
-async function stoppable<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
-  const controller = new AbortController();
-  let stoppedBy: NodeJS.Signals | undefined;
-  const onSignal = (name: NodeJS.Signals) => {
-    stoppedBy ??= name;
-    controller.abort(new BenchError(`stopped by ${name}`, 'ERR_BENCH_INTERRUPTED'));
-  };
-  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
-  for (const name of signals) process.on(name, onSignal);
-  try {
-    return await work(controller.signal);
-  } catch (error) {
-    if (stoppedBy === undefined) throw error;
-    throw new ExitError(128 + constants.signals[stoppedBy], `stopped by ${stoppedBy}`);
-  } finally {
-    for (const name of signals) process.removeListener(name, onSignal);
-  }
 }
