@@ -4,8 +4,10 @@
  * when all of its clients ran; `null` means "not measured here", never zero.
  */
 import type { SessionKind } from '../lab/clients/event.ts';
+import type { Throughput } from '../lab/measure/activity.ts';
 import type { DeathReport } from '../lab/measure/death.ts';
-import type { FlipRecord, StepRecord } from '../lab/measure/record.ts';
+import type { Histogram } from '../lab/measure/histogram.ts';
+import type { FlipRecord, HealingCost, StepRecord } from '../lab/measure/record.ts';
 import type { FloodReport, SessionCounts } from '../lab/measure/result.ts';
 import type { Expectation } from '../lab/scenarios/scenario.ts';
 import type { Machine } from '../measure/machine.ts';
@@ -84,47 +86,15 @@ export interface FlapKey {
   readonly family: 4 | 6;
 }
 
-/**
- * Values in buckets of growing width (HdrHistogram with two significant digits), so that whole
- * distributions can be drawn and added up.
- */
-export interface Histogram {
-  readonly count: number;
-  /** By HdrHistogram's rule, at the upper end of the bucket; `null` where there is no value. */
-  readonly min: number | null;
-  readonly mean: number | null;
-  readonly p50: number | null;
-  readonly p90: number | null;
-  readonly p99: number | null;
-  readonly p999: number | null;
-  readonly max: number | null;
-  /** `[upper end of the bucket, values in it]`, ascending, buckets without values left out. */
-  readonly buckets: readonly (readonly [value: number, count: number])[];
-}
-
-/** What all sessions of a cell carried, over time. Index `i` is the bucket that begins at `i × bucketMs`. */
-export interface Throughput {
-  /** Width of a bucket: 100. */
-  readonly bucketMs: number;
-  /** Bytes of bodies of downloads and uploads that arrived, as a rate: bytes per second. */
-  readonly bytesPerS: readonly number[];
-  /** Echoes, events, answers and short connections that arrived intact, per second. */
-  readonly messagesPerS: readonly number[];
-}
+export type { Histogram, Throughput };
 
 /** What carrying packets to their owner costs. */
-export interface DetourCost {
+export interface DetourCost extends HealingCost {
   /**
    * Round trip of an echo while the route points elsewhere than to its owner, beyond the round trip
    * before the first flip: medians. `null` when no echo was detoured, or none was not.
    */
   readonly addedRttMs: number | null;
-  /** CPU time of the datapath's eBPF programs on all PoPs during the cell; `null` where the kernel does not tell. */
-  readonly programsCpuMs: number | null;
-  /** How often these programs ran: packets seen, relayed or not. */
-  readonly programRuns: number | null;
-  /** CPU time of the agents' processes on all PoPs during the cell, user and system. */
-  readonly agentsCpuMs: number | null;
 }
 
 /** One run of one scenario against one contender. */
@@ -133,8 +103,9 @@ export interface FlapCell extends FlapKey {
   readonly repetition: number;
   /** The contents of the sessions follow from it. */
   readonly seed: number;
+  /** Those that live and die with their connection: all kinds but `connect`. */
   readonly sessions: SessionCounts;
-  /** By kind of session; kinds without sessions are left out. */
+  /** By kind of session, `connect` too; kinds without sessions are left out. */
   readonly kinds: Readonly<Partial<Record<SessionKind, SessionCounts>>>;
   /** Gaps between consecutive echoes of a stream that touch the time after something happened, milliseconds. */
   readonly gapMs: Histogram;
@@ -168,8 +139,10 @@ export interface FlapCell extends FlapKey {
 /** All repetitions of one cell. */
 export interface FlapRow extends FlapKey {
   readonly repetitions: number;
-  /** Summed over the repetitions. */
+  /** Summed over the repetitions; all kinds but `connect`. */
   readonly sessions: SessionCounts;
+  /** Clients that make one connection after the other, and how many never failed to; summed. */
+  readonly connects: { readonly started: number; readonly survived: number };
   /** Sessions that survived, percent, of each repetition. */
   readonly survivedPercent: Spread;
   /** Of the repetitions' own percentiles; `null` when no repetition has one. */

@@ -10,8 +10,10 @@ const LOG_TAIL_LINES = 15;
 /**
  * `argv` as run inside a namespace. nsenter and not `ip netns exec`: the latter also makes a mount
  * namespace, in which a mounted bpffs would not be seen. The pid stays the same over the exec.
+ * Without a namespace: as it is.
  */
-export function insideNamespace(namespace: string, argv: readonly string[]): string[] {
+export function insideNamespace(namespace: string | undefined, argv: readonly string[]): string[] {
+  if (namespace === undefined) return [...argv];
   return ['nsenter', `--net=/run/netns/${namespace}`, '--', ...argv];
 }
 

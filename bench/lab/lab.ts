@@ -5,6 +5,7 @@ import { popConfig, routerConfig } from './bird/config.ts';
 import { Bird } from './bird/daemon.ts';
 import { bgpProgress } from './bird/protocols.ts';
 import { waitUntil } from './daemons.ts';
+import type { LongLinks } from './delay/impair.ts';
 import { LabError } from './errors.ts';
 import { startOrigin } from './origin/start.ts';
 import { startTicks } from './process-table.ts';
@@ -24,6 +25,7 @@ import {
   type Family,
   type HostPlan,
   type PopPlan,
+  type Span,
   type Topology,
   VIP_PORT,
 } from './topology.ts';
@@ -43,6 +45,8 @@ export interface LabOptions {
   readonly lossPercent?: number;
   /** Between any two PoPs, each way. Default 0. */
   readonly backboneDelayMs?: number;
+  /** Spans whose length or loss a scenario will change. */
+  readonly changing?: Readonly<Partial<Record<Span, boolean>>>;
   /** Of what long links lose. Default 1. */
   readonly seed?: number;
   /** Processes of the server under test in each PoP, where it can have several. Default 1. */
@@ -59,6 +63,8 @@ export class Lab {
   readonly stored: StoredLab;
   /** A scenario has changed more of the network than the route. */
   disturbed = false;
+  /** Links whose length can change; `undefined` when none is long. */
+  longLinks: LongLinks | undefined;
   /** PoPs that a scenario has switched off. */
   readonly crashed = new Set<PopPlan>();
   #router: Bird | undefined;
@@ -76,8 +82,9 @@ export class Lab {
    * Removes what it made when it fails or is aborted.
    */
   static async up(options: LabOptions): Promise<Lab> {
-    const { pops, delayMs = 0, lossPercent = 0, backboneDelayMs = 0 } = options;
-    const topology = anycastTopology({ pops, delayMs, lossPercent, backboneDelayMs });
+    const { pops, delayMs = 0, lossPercent = 0, backboneDelayMs = 0, changing = {} } = options;
+    const links = { delayMs, lossPercent, backboneDelayMs, changing };
+    const topology = anycastTopology({ pops, ...links });
     const { id, directory } = await createLabDirectory();
     const record: LabRecord = {
       id,
@@ -174,7 +181,8 @@ export class Lab {
     const { nodes, pops } = this.topology;
     progress.step(`lab ${this.id}: making ${nodes.length} network namespaces`);
     const { directory } = this.stored;
-    await wire(this.topology, { id: this.id, directory, seed: this.options.seed ?? 1 });
+    const seed = this.options.seed ?? 1;
+    this.longLinks = await wire(this.topology, { id: this.id, directory, seed });
     await Promise.all(nodes.map((node) => mkdir(this.directory(node.name))));
     signal?.throwIfAborted();
     progress.step('starting BIRD and the origin');

@@ -8,9 +8,10 @@ import { type HealingDriver, sumCounters } from './healing/healing.ts';
 import type { Lab } from './lab.ts';
 import type { CrashRecord, FlipRecord, FloodRecord, StepRecord } from './measure/record.ts';
 import type { RunObserver } from './observer.ts';
+import type { Announcement } from './route/announcements.ts';
 import type { FlipMethod } from './route/control.ts';
 import { RouteMover } from './route/mover.ts';
-import type { ScenarioAction, SplitBy } from './scenarios/scenario.ts';
+import { rankOf, type ScenarioAction, type SplitBy } from './scenarios/scenario.ts';
 import type { PopPlan } from './topology.ts';
 
 export interface StageOptions {
@@ -32,6 +33,13 @@ const SPLITS: Readonly<Record<SplitBy, string>> = {
   ttl: 'the router picks the PoP by TTL',
   ecn: 'the router picks the PoP by the ECN bits',
   errors: 'ICMP errors go to the next PoP',
+};
+
+/** What PoPs say to the router, and in words. */
+const ANNOUNCEMENTS: Readonly<Record<'withdraw' | 'announce' | 'drain', [Announcement, string]>> = {
+  withdraw: ['none', 'stops announcing'],
+  announce: ['full', 'announces again'],
+  drain: ['worse', 'announces worse, as before maintenance'],
 };
 
 const round = (ms: number) => Math.round(ms * 1_000) / 1_000;
@@ -86,16 +94,14 @@ export class Stage {
   }
 
   async perform(action: ScenarioAction): Promise<void> {
-    if (action.type === 'flip') {
-      const { pops } = this.#lab.topology;
-      const next = pops[(this.routeTo.rank + 1) % pops.length]!;
-      await this.#flip(action.to === 'best' ? pops[0]! : next);
+    if (action.do === 'flip') {
+      await this.#flip(this.#popFor(action.to));
       return;
     }
     const atMs = this.#nowMs();
     this.#lab.disturbed = true;
     const text = await this.#disturb(action);
-    this.steps.push({ atMs: round(atMs), type: action.type, text });
+    this.steps.push({ atMs: round(atMs), type: action.do, text });
     this.#options.observer.event(atMs, text);
   }
 
@@ -115,6 +121,12 @@ export class Stage {
     return this.#beganAtMs === undefined ? 0 : monotonicMs() - this.#beganAtMs;
   }
 
+  #popFor(word: Extract<ScenarioAction, { do: 'flip' }>['to']): PopPlan {
+    const { pops } = this.#lab.topology;
+    if (word === 'next') return pops[(this.routeTo.rank + 1) % pops.length]!;
+    return pops[word === 'best' ? 0 : rankOf(word)]!;
+  }
+
   async #flip(to: PopPlan): Promise<void> {
     const { observer } = this.#options;
     await this.#countFlood();
@@ -130,20 +142,39 @@ export class Stage {
   }
 
   /** Does it and says what was done. */
-  async #disturb(action: Exclude<ScenarioAction, { type: 'flip' }>): Promise<string> {
-    const pop = 'rank' in action ? this.#lab.topology.pops[action.rank]! : undefined;
-    switch (action.type) {
+  async #disturb(action: Exclude<ScenarioAction, { do: 'flip' }>): Promise<string> {
+    const pop = 'pop' in action ? this.#lab.topology.pops[rankOf(action.pop)]! : undefined;
+    switch (action.do) {
+      case 'withdraw':
+      case 'announce':
+      case 'drain':
+        return await this.#announce(pop!, ...ANNOUNCEMENTS[action.do]);
       case 'split':
-        await this.#faults.split(action.by);
-        return SPLITS[action.by];
+        await this.#faults.split(action);
+        return action.percent === undefined
+          ? SPLITS[action.by]
+          : `${action.percent} % of packets go to another PoP than the best`;
+      case 'join':
+        await this.#faults.join();
+        return 'packets follow the route again';
+      case 'delay': {
+        // A way between two PoPs crosses two of the backbone's cables.
+        const delayMs = action.where === 'backbone' ? action.ms / 2 : action.ms;
+        await this.#faults.stretch(action.where, { delayMs });
+        const between = action.where === 'backbone' ? 'any two PoPs' : 'clients and router';
+        return `${action.ms} ms each way between ${between}`;
+      }
+      case 'loss':
+        await this.#faults.stretch('clients', { lossPercent: action.percent });
+        return `${action.percent} % of frames between clients and router are lost`;
       case 'mtu':
         await this.#faults.setClientMtu(action.bytes);
         return `the link to the clients carries ${action.bytes} bytes`;
       case 'mesh-loss':
         await this.#faults.loseMesh(action.percent);
         return `${action.percent} % of the mesh’s packets are lost`;
-      case 'cut':
-        await this.#faults.cutOff(action.rank);
+      case 'partition':
+        await this.#faults.cutOff(pop!.rank);
         return `${pop?.name} is cut off from the other PoPs`;
       case 'mend':
         await this.#faults.mendBackbone();
@@ -164,6 +195,16 @@ export class Stage {
         return `a flood of ${action.packetsPerS} ${action.segment.toUpperCase()} segments/s begins`;
       }
     }
+  }
+
+  async #announce(pop: PopPlan, what: Announcement, words: string): Promise<string> {
+    const from = this.routeTo;
+    const atMs = round(this.#nowMs());
+    const moved = await this.#mover.announce(pop, what);
+    if (moved === undefined) return `${pop.name} ${words}`;
+    const { to, convergenceMs } = moved;
+    this.flips.push({ atMs, from: from.name, to: to.name, convergenceMs });
+    return `${pop.name} ${words}: the route points to ${to.name}`;
   }
 
   async #crash(pop: PopPlan): Promise<string> {

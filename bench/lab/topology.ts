@@ -54,11 +54,16 @@ export interface Impairment {
   readonly lossPercent: number;
 }
 
+/** A distance that a scenario can change: between clients and router, or between PoPs. */
+export type Span = 'clients' | 'backbone';
+
 /** A cable between two namespaces. */
 export interface LinkPlan {
   readonly ends: readonly [LinkEnd, LinkEnd];
   /** Absent for a cable without length. */
   readonly impairment?: Impairment;
+  /** Which of the lab's distances this cable is part of. */
+  readonly span?: Span;
 }
 
 /** What the rest of the lab needs to know of a PoP. */
@@ -112,6 +117,8 @@ export interface TopologyOptions {
   readonly lossPercent?: number;
   /** Between any two PoPs, each way; half of it between a PoP and an origin. Default 0. */
   readonly backboneDelayMs?: number;
+  /** Spans whose length or loss will change later: long from the start, if only by nothing. */
+  readonly changing?: Readonly<Partial<Record<Span, boolean>>>;
 }
 
 /** Of every link, bytes, unless a scenario says otherwise. */
@@ -139,8 +146,14 @@ function checkAmount(name: string, value: number, max: number): number {
   throw new LabError(`${name} must be a number from 0 to ${max}`, 'ERR_LAB_USAGE');
 }
 
-function impaired(delayMs: number, lossPercent: number): Pick<LinkPlan, 'impairment'> {
-  return delayMs === 0 && lossPercent === 0 ? {} : { impairment: { delayMs, lossPercent } };
+function impaired(
+  span: Span,
+  impairment: Impairment,
+  changes: boolean | undefined,
+): Pick<LinkPlan, 'impairment' | 'span'> {
+  const { delayMs, lossPercent } = impairment;
+  if (delayMs === 0 && lossPercent === 0 && changes !== true) return { span };
+  return { span, impairment };
 }
 
 function checkCount(name: string, value: number, min: number, max: number): number {
@@ -193,13 +206,16 @@ export function anycastTopology(options: TopologyOptions = {}): Topology {
   const popCount = checkCount('--pops', options.pops ?? 3, 2, POPS_MAX);
   const clientCount = checkCount('clients', options.clients ?? 1, 1, 8);
   const originCount = checkCount('origins', options.origins ?? 1, 1, 8);
-  const access = impaired(
-    checkAmount('--delay', options.delayMs ?? 0, DELAY_MS_MAX),
-    checkAmount('--loss', options.lossPercent ?? 0, LOSS_PERCENT_MAX),
-  );
+  const { changing } = options;
+  const accessImpairment = {
+    delayMs: checkAmount('--delay', options.delayMs ?? 0, DELAY_MS_MAX),
+    lossPercent: checkAmount('--loss', options.lossPercent ?? 0, LOSS_PERCENT_MAX),
+  };
+  const access = impaired('clients', accessImpairment, changing?.clients);
   // A way between two PoPs crosses two of these cables.
   const backboneMs = checkAmount('--backbone-delay', options.backboneDelayMs ?? 0, DELAY_MS_MAX);
-  const underlay = impaired(backboneMs / 2, 0);
+  const backboneImpairment = { delayMs: backboneMs / 2, lossPercent: 0 };
+  const underlay = impaired('backbone', backboneImpairment, changing?.backbone);
 
   const nodes: NodePlan[] = [];
   const links: LinkPlan[] = [];

@@ -16,9 +16,10 @@ import { resultTable } from '../../bench/lab/report/table.ts';
 import { LAB_PROGRAMS, requirePrograms, requireRoot } from '../../bench/lab/requirements.ts';
 import type { FlipMethod } from '../../bench/lab/route/control.ts';
 import { runControl, runScenario } from '../../bench/lab/run.ts';
-import { scenarioNamed, scenarios } from '../../bench/lab/scenarios/registry.ts';
+import { scenarioNames, scenarioOf, scenarios } from '../../bench/lab/scenarios/registry.ts';
 import {
   fewestPops,
+  labNeeds,
   type Scenario,
   shortestDurationMs,
 } from '../../bench/lab/scenarios/scenario.ts';
@@ -66,15 +67,15 @@ export const familyOption = () =>
 export const popsOption = () =>
   new Option('--pops <n>', 'number of PoPs').argParser(whole(2, POPS_MAX)).default(3);
 const delayOptions = () => [
-  new Option('--delay <ms>', 'added between clients and router, each way')
-    .argParser(amount(DELAY_MS_MAX))
-    .default(0),
-  new Option('--loss <percent>', 'lost between clients and router, each way')
-    .argParser(amount(LOSS_PERCENT_MAX))
-    .default(0),
-  new Option('--backbone-delay <ms>', 'added between any two PoPs, each way')
-    .argParser(amount(DELAY_MS_MAX))
-    .default(0),
+  new Option('--delay <ms>', 'added between clients and router, each way').argParser(
+    amount(DELAY_MS_MAX),
+  ),
+  new Option('--loss <percent>', 'lost between clients and router, each way').argParser(
+    amount(LOSS_PERCENT_MAX),
+  ),
+  new Option('--backbone-delay <ms>', 'added between any two PoPs, each way').argParser(
+    amount(DELAY_MS_MAX),
+  ),
 ];
 const idOption = () => new Option('--id <id>', 'the lab, as "lab list" names it');
 
@@ -97,9 +98,9 @@ export async function labAction(work: () => Promise<number>): Promise<void> {
 interface LabFlags {
   server: string;
   family: string;
-  delay: number;
-  loss: number;
-  backboneDelay: number;
+  delay?: number;
+  loss?: number;
+  backboneDelay?: number;
 }
 
 interface UpFlags extends LabFlags {
@@ -121,6 +122,7 @@ interface RunFlags extends LabFlags {
   idle?: number;
   connects?: number;
   reuses?: number;
+  keepalives?: number;
 }
 
 /** Adds `holdfast lab` and its verbs. */
@@ -132,7 +134,7 @@ export function registerLab(program: Command): void {
   const runCommand = lab
     .command('run')
     .description('build a lab, run a scenario, print the result, remove the lab')
-    .argument('<scenario>', scenarios.map((scenario) => scenario.name).join(', '))
+    .argument('<scenario>', `a file of yours, ./my.yaml, or one of: ${scenarioNames().join(', ')}`)
     .addOption(serverOption())
     .addOption(familyOption())
     .option(
@@ -158,6 +160,7 @@ export function registerLab(program: Command): void {
     .option('--websockets <n>', 'WebSocket echo streams', whole(0, 1_000))
     .option('--sse <n>', 'server-sent-event streams', whole(0, 1_000))
     .option('--idle <n>', 'WebSockets that speak once at the end', whole(0, 15_000))
+    .option('--keepalives <n>', 'clients that ask over one connection', whole(0, 1_000))
     .option('--connects <n>', 'clients that connect again and again', whole(0, 100))
     .option('--reuses <n>', 'clients that use one source port again and again', whole(0, 1_000))
     .option('--control', 'first run the same sessions undisturbed, to compare with')
@@ -211,6 +214,7 @@ function clientMix(flags: RunFlags, scenario: Scenario): ClientMix {
     ...(flags.sse === undefined ? {} : { sse: flags.sse }),
     ...(flags.idle === undefined ? {} : { idle: flags.idle }),
     ...(flags.connects === undefined ? {} : { connect: flags.connects }),
+    ...(flags.keepalives === undefined ? {} : { keepalive: flags.keepalives }),
     ...(flags.reuses === undefined ? {} : { reuse: flags.reuses }),
   };
   const server = serverNamed(flags.server);
@@ -235,7 +239,7 @@ function flipMethod(scenario: Scenario, asked: FlipMethod | undefined): FlipMeth
 }
 
 function popCount(scenario: Scenario, asked: number | undefined): number {
-  const pops = asked ?? scenario.pops ?? 3;
+  const pops = asked ?? scenario.pops;
   const fewest = fewestPops(scenario);
   if (pops >= fewest) return pops;
   throw new LabError(`${scenario.name} needs at least --pops ${fewest}`, 'ERR_LAB_USAGE');
@@ -245,13 +249,13 @@ function popCount(scenario: Scenario, asked: number | undefined): number {
 const labOptions = (flags: LabFlags) => ({
   server: serverNamed(flags.server),
   family: Number(flags.family) as Family,
-  delayMs: flags.delay,
-  lossPercent: flags.loss,
-  backboneDelayMs: flags.backboneDelay,
+  ...(flags.delay === undefined ? {} : { delayMs: flags.delay }),
+  ...(flags.loss === undefined ? {} : { lossPercent: flags.loss }),
+  ...(flags.backboneDelay === undefined ? {} : { backboneDelayMs: flags.backboneDelay }),
 });
 
 async function run(name: string, flags: RunFlags): Promise<number> {
-  const scenario = scenarioNamed(name);
+  const scenario = scenarioOf(name);
   const healing = healingNamed(flags.healing);
   const clients = clientMix(flags, scenario);
   const flip = flipMethod(scenario, flags.flip);
@@ -259,19 +263,22 @@ async function run(name: string, flags: RunFlags): Promise<number> {
   const durationMs = flags.duration ?? scenario.durationMs;
   const shortestMs = shortestDurationMs(scenario);
   if (durationMs < shortestMs) {
-    throw new LabError(`${name} needs at least --duration ${shortestMs}ms`, 'ERR_LAB_USAGE');
+    throw new LabError(
+      `${scenario.name} needs at least --duration ${shortestMs}ms`,
+      'ERR_LAB_USAGE',
+    );
   }
   await prepare(flags.server);
   await requirePrograms(healing.programs ?? []);
-  const title = `${name} · healing ${flags.healing} · server ${flags.server} · IPv${flags.family}`;
+  const title = `${scenario.name} · healing ${flags.healing} · server ${flags.server} · IPv${flags.family}`;
   const screen = openConsole(title);
   const { seed } = flags;
   const result = await interruptible(async (signal): Promise<LabResult> => {
     const options = {
+      ...labNeeds(scenario),
       ...labOptions(flags),
       pops,
       seed,
-      workers: scenario.workers ?? 1,
       progress: screen,
       signal,
     };
@@ -399,7 +406,7 @@ async function list(): Promise<number> {
       `        ${state}; files in ${directory}`,
     );
   }
-  out.push('', 'Scenarios', ...scenarios.map((s) => `  ${s.name.padEnd(21)}${s.about}`));
+  out.push('', 'Scenarios', ...scenarios().map((s) => `  ${s.name.padEnd(21)}${s.about}`));
   out.push('', 'Servers', `  ${servers.map((server) => server.name).join(', ')}`);
   process.stdout.write(`${out.join('\n')}\n`);
   return exitCodes.ok;

@@ -24,8 +24,8 @@ test('the router takes nothing but the VIP’s prefixes and tells nothing but wh
   const config = routerConfig(topology, '/log');
   const imports = config.match(/import (?!none).*;/g) ?? [];
   assert.deepEqual([...new Set(imports)].sort(), [
-    'import where net = 192.0.2.0/24;',
-    'import where net = 2001:db8::/48;',
+    'import filter { if net != 192.0.2.0/24 then reject; if (65535, 0) ~ bgp_community then bgp_local_pref = 0; accept; };',
+    'import filter { if net != 2001:db8::/48 then reject; if (65535, 0) ~ bgp_community then bgp_local_pref = 0; accept; };',
   ]);
   assert.equal(config.match(/export where source = RTS_DEVICE;/g)?.length, 6);
   for (const pop of topology.pops) assert.ok(config.includes(`bgp ${sessionName(pop, 6)} {`));

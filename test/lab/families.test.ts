@@ -52,7 +52,7 @@ async function oversizedDownloadsHang(lab: Lab): Promise<void> {
     shortened('pmtu-ecmp', {
       durationMs: 2_500,
       tailMs: 1_500,
-      steps: [{ atMs: 800, action: { type: 'mtu', bytes: 1_300 } }],
+      events: [{ atMs: 800, do: 'mtu', bytes: 1_300 }],
       clients: ONE_EACH,
       stallMs: 1_000,
     }),
@@ -68,7 +68,7 @@ test('fast flaps, reused ports, floods and silent sessions do what they say', op
       shortened('flap-100ms', {
         durationMs: 2_500,
         tailMs: 1_000,
-        steps: [{ atMs: 500, everyMs: 100, action: { type: 'flip', to: 'next' } }],
+        events: [{ atMs: 500, everyMs: 100, do: 'flip', to: 'next' }],
         clients: { websocket: 2, connect: 1 },
       }),
     );
@@ -82,7 +82,7 @@ test('fast flaps, reused ports, floods and silent sessions do what they say', op
     const reuse = shortened('port-reuse', {
       durationMs: 2_500,
       tailMs: 800,
-      steps: [{ atMs: 600, everyMs: 250, action: { type: 'flip', to: 'next' } }],
+      events: [{ atMs: 600, everyMs: 250, do: 'flip', to: 'next' }],
       clients: { reuse: 3 },
     });
     const reused = await run(lab, reuse);
@@ -95,7 +95,7 @@ test('fast flaps, reused ports, floods and silent sessions do what they say', op
         shortened(`${segment}-flood`, {
           durationMs: 1_000,
           tailMs: 0,
-          steps: [{ atMs: 0, action: { type: 'flood', segment, packetsPerS: 1_000, forMs: 600 } }],
+          events: [{ atMs: 0, do: 'flood', segment, packetsPerS: 1_000, forMs: 600 }],
           clients: { websocket: 1, connect: 2 },
         }),
       );
@@ -109,7 +109,7 @@ test('fast flaps, reused ports, floods and silent sessions do what they say', op
     const idle = shortened('idle-10k', {
       durationMs: 1_500,
       tailMs: 1_000,
-      steps: [{ atMs: 300, action: { type: 'flip', to: 'next' } }],
+      events: [{ atMs: 300, do: 'flip', to: 'next' }],
       clients: { idle: 300 },
     });
     // Both kinds in one run in which nothing happens to them.
@@ -135,7 +135,7 @@ test(
         shortened('owner-crash', {
           durationMs: 4_000,
           tailMs: 3_000,
-          steps: [{ atMs: 700, action: { type: 'crash', rank: 0 } }],
+          events: [{ atMs: 700, do: 'crash', pop: 'a' }],
           clients: { ...ONE_EACH, connect: 1 },
         }),
       );
@@ -189,8 +189,8 @@ test(
   async () => {
     const work = async (lab: Lab) => {
       const clients: ClientMix = { websocket: 2, connect: 1 };
-      const steps = [{ atMs: 700, action: { type: 'flip', to: 'next' } }] as const;
-      const flip = shortened('single-flip', { durationMs: 1_800, tailMs: 1_000, clients, steps });
+      const events = [{ atMs: 700, do: 'flip', to: 'next' }] as const;
+      const flip = shortened('single-flip', { durationMs: 1_800, tailMs: 1_000, clients, events });
       const quiet = await run(lab, controlOf(flip));
       assertAllSurvived(quiet);
       // A connection and a question: two round trips of twice 15 ms.

@@ -16,7 +16,7 @@ const SESSIONS = 8;
 const flip = shortened('single-flip', {
   durationMs: 1_900,
   tailMs: 1_500,
-  steps: [{ atMs: 400, action: { type: 'flip', to: 'next' } }],
+  events: [{ atMs: 400, do: 'flip', to: 'next' }],
   clients: CLIENTS,
 });
 const control = controlOf(flip);

@@ -36,23 +36,26 @@ test('what a split adds its removal names again', () => {
 });
 
 test('by chance, every PoP is as likely as another; SYNs and the rest are told apart by flags', () => {
-  assert.match(splitRules(topology, 'packet'), /numgen random mod 3 offset 1/);
-  const syn = splitRules(topology, 'syn');
+  assert.match(splitRules(topology, { by: 'packet' }), /numgen random mod 3 offset 1/);
+  const syn = splitRules(topology, { by: 'syn' });
   // The later rule has the last word.
   assert.ok(syn.indexOf('mark set 2') < syn.indexOf('== syn meta mark set 1'));
 });
 
 test('only the split of errors looks at what the router itself sends', () => {
   const own = (rules: string) => rules.slice(rules.indexOf('chain own'));
-  assert.match(own(splitRules(topology, 'errors')), /icmpv6 type packet-too-big meta mark set 2/);
+  assert.match(
+    own(splitRules(topology, { by: 'errors' })),
+    /icmpv6 type packet-too-big meta mark set 2/,
+  );
   for (const by of ['packet', 'syn', 'ttl', 'ecn'] as const) {
-    assert.doesNotMatch(own(splitRules(topology, by)), /mark set/, by);
+    assert.doesNotMatch(own(splitRules(topology, { by })), /mark set/, by);
   }
 });
 
 test('the box on the clients’ side and the router agree on the TTL', () => {
   const ttl = /ip ttl set (\d+)/.exec(ttlBoxRules())?.[1];
-  assert.match(splitRules(topology, 'ttl'), new RegExp(`ip ttl ${ttl} meta mark set 1`));
+  assert.match(splitRules(topology, { by: 'ttl' }), new RegExp(`ip ttl ${ttl} meta mark set 1`));
 });
 
 test('a PoP that is cut off hears no other PoP, and these do not hear it, but each other', () => {

@@ -9,7 +9,7 @@ import { requirePrograms } from '../../bench/lab/requirements.ts';
 import type { FlipMethod } from '../../bench/lab/route/control.ts';
 import { runScenario } from '../../bench/lab/run.ts';
 import { scenarioNamed } from '../../bench/lab/scenarios/registry.ts';
-import type { Scenario, ScenarioStep } from '../../bench/lab/scenarios/scenario.ts';
+import type { Scenario, ScenarioEvent } from '../../bench/lab/scenarios/scenario.ts';
 import { serverNamed } from '../../bench/lab/servers/registry.ts';
 import type { Family } from '../../bench/lab/topology.ts';
 import { withLab } from '../../bench/lab/with-lab.ts';
@@ -32,11 +32,13 @@ export function shortened(
     readonly durationMs: number;
     readonly tailMs: number;
     readonly clients: ClientMix;
-    readonly steps?: readonly ScenarioStep[];
+    readonly events?: readonly ScenarioEvent[];
     readonly stallMs?: number;
   },
 ): Scenario {
-  return { ...scenarioNamed(name), ...changes };
+  const { events, ...rest } = changes;
+  const scenario = { ...scenarioNamed(name), ...rest };
+  return events === undefined ? scenario : { ...scenario, events: [...events] };
 }
 
 export const run = (lab: Lab, scenario: Scenario, flip?: FlipMethod): Promise<LabResult> =>

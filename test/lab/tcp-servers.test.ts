@@ -19,8 +19,8 @@ for (const { server, kind, family, needs } of SERVERS) {
     timeout: 60_000,
   }, async () => {
     const clients: ClientMix = { [kind]: 2 };
-    const steps = [{ atMs: 500, action: { type: 'flip', to: 'next' } }] as const;
-    const flip = shortened('single-flip', { durationMs: 1_500, tailMs: 1_000, clients, steps });
+    const events = [{ atMs: 500, do: 'flip', to: 'next' }] as const;
+    const flip = shortened('single-flip', { durationMs: 1_500, tailMs: 1_000, clients, events });
     await inLab(
       server,
       family,

@@ -3,6 +3,11 @@ import type { Family, PopPlan, Topology } from '../topology.ts';
 
 /** Names of the protocols that {@link popConfig} defines; disabling one withdraws its route. */
 export const VIP_PROTOCOL: Readonly<Record<Family, string>> = { 4: 'vip4', 6: 'vip6' };
+/** The same route, announced as one that is about to go; off until the PoP is drained. */
+export const DRAINED_PROTOCOL: Readonly<Record<Family, string>> = { 4: 'drained4', 6: 'drained6' };
+
+/** GRACEFUL_SHUTDOWN: whoever hears it prefers any other route (RFC 8326, section 3.2). */
+const GRACEFUL_SHUTDOWN = '(65535, 0)';
 
 /** Seconds. Long enough that a busy machine does not look like a dead PoP. */
 const HOLD_S = 30;
@@ -68,7 +73,7 @@ export function routerConfig(topology: Topology, logFile: string): string {
         localAsn: topology.routerAsn,
         neighbour: pop.uplinkAddress[family],
         neighbourAsn: pop.asn,
-        accept: `where net = ${topology.vipPrefix[family]}`,
+        accept: `filter { if net != ${topology.vipPrefix[family]} then reject; if ${GRACEFUL_SHUTDOWN} ~ bgp_community then bgp_local_pref = 0; accept; }`,
         announce: 'where source = RTS_DEVICE',
       }),
     ),
@@ -89,6 +94,11 @@ export function popConfig(topology: Topology, pop: PopPlan, logFile: string): st
   ipv${family};
   route ${topology.vipPrefix[family]} blackhole;
 }
+protocol static ${DRAINED_PROTOCOL[family]} {
+  disabled;
+  ipv${family} { preference 90; };
+  route ${topology.vipPrefix[family]} blackhole;
+}
 ${bgp(`router${family}`, {
   family,
   local: pop.uplinkAddress[family],
@@ -96,7 +106,7 @@ ${bgp(`router${family}`, {
   neighbour: pop.gateway[family],
   neighbourAsn: topology.routerAsn,
   accept: 'all',
-  announce: `filter { if source != RTS_STATIC then reject; ${prepends}accept; }`,
+  announce: `filter { if source != RTS_STATIC then reject; if proto = "${DRAINED_PROTOCOL[family]}" then bgp_community.add(${GRACEFUL_SHUTDOWN}); ${prepends}accept; }`,
 })}`,
   );
   return `${head(logFile, pop.uplinkAddress[4])}${kernel()}${families.join('')}`;

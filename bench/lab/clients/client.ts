@@ -3,8 +3,8 @@ import type { ClientEvent, SessionKind } from './event.ts';
 
 /** What every client needs to know. */
 export interface ClientContext {
-  /** Namespace in which the clients run. */
-  readonly namespace: string;
+  /** Namespace in which the clients run; `undefined` for the machine's own. */
+  readonly namespace: string | undefined;
   /** `http://192.0.2.10:80` */
   readonly baseUrl: string;
   /** The VIP and the port of the server under test. */
@@ -14,8 +14,11 @@ export interface ClientContext {
   readonly labDirectory: string;
   /** Where the client may write files. */
   readonly directory: string;
-  /** Files under this directory are served by the origin at `/files/NAME`. */
-  readonly contentDirectory: string;
+  /**
+   * Files under this directory are served by the origin at `/files/NAME`; `undefined` when the
+   * origin makes the contents itself, at `/bytes`.
+   */
+  readonly contentDirectory: string | undefined;
   readonly seed: number;
   /** How long each session shall last when nothing disturbs it. */
   readonly durationMs: number;
@@ -43,6 +46,33 @@ export interface ClientRun {
 export interface ClientDriver {
   readonly kind: SessionKind;
   start(context: ClientContext, sessions: number): Promise<ClientRun>;
+}
+
+/** Several runs as one. */
+export function together(runs: readonly ClientRun[]): ClientRun {
+  const speaking = runs.filter((run) => run.speak !== undefined);
+  return {
+    finished: Promise.all(runs.map((run) => run.finished)).then(() => {}),
+    stop: () => {
+      for (const run of runs) run.stop();
+    },
+    ...(speaking.length === 0
+      ? {}
+      : {
+          speak: () => {
+            for (const run of speaking) run.speak?.();
+          },
+        }),
+  };
+}
+
+/** The same sessions in portions, each for a process of its own: open files and cores are limited. */
+export function portions<T>(sessions: readonly T[], most: number): T[][] {
+  const count = Math.max(1, Math.ceil(sessions.length / most));
+  const size = Math.ceil(sessions.length / count);
+  return Array.from({ length: count }, (_, index) =>
+    sessions.slice(index * size, (index + 1) * size),
+  ).filter((portion) => portion.length > 0);
 }
 
 /** `download-1`, `download-2` … */

@@ -2,11 +2,11 @@
  * Clients that make one connection after the other, from fresh ports or always from the same one.
  * Usage: `node connection-process.ts PLAN`, PLAN a {@link ConnectionPlan} as JSON.
  */
-import { Agent, get } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { monotonicMs } from '../clock.ts';
 import { CLOSINGS, type Closing, type ConnectionPlan, ConnectionTally } from './connection-plan.ts';
 import { EchoCheck } from './echo-check.ts';
+import { httpFor } from './http-module.ts';
 import { Reporter } from './reporter.ts';
 import { SseParser } from './sse-parser.ts';
 import { streamName } from './stream-plan.ts';
@@ -24,6 +24,7 @@ function round(plan: ConnectionPlan, stream: string, port: number | undefined, c
     everyMs: String(plan.everyMs),
     bytes: String(MESSAGE_BYTES),
   });
+  const { Agent, get } = httpFor(plan.baseUrl);
   // An agent of its own keeps the connection open after the answer, so that the client closes it.
   const agent = closing === 'server' ? undefined : new Agent({ keepAlive: true, maxSockets: 1 });
   const request = get(`${plan.baseUrl}/events?${query}`, {

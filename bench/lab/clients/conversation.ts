@@ -5,7 +5,7 @@ import { monotonicMs } from '../clock.ts';
 import { labEnvironment } from '../command.ts';
 import { insideNamespace } from '../daemons.ts';
 import { message } from '../origin/payload.ts';
-import { type ClientContext, type ClientRun, sessionNames } from './client.ts';
+import { type ClientContext, type ClientRun, sessionNames, together } from './client.ts';
 import { EchoCheck } from './echo-check.ts';
 import type { SessionEnd, SessionKind } from './event.ts';
 import { messageCount, streamName, streamOffsetMs } from './stream-plan.ts';
@@ -40,12 +40,7 @@ export function startConversations(
     const offsetMs = streamOffsetMs(index, sessions, context.everyMs);
     return startConversation(context, name, conversation, offsetMs);
   });
-  return {
-    finished: Promise.all(runs.map((run) => run.finished)).then(() => {}),
-    stop: () => {
-      for (const run of runs) run.stop();
-    },
-  };
+  return together(runs);
 }
 
 function startConversation(

@@ -9,19 +9,17 @@ export const downloads: ClientDriver = {
   kind: 'download',
   async start(context, sessions) {
     const { contentDirectory, transferBytes, seed } = context;
-    const contents = await writeContents(
-      contentDirectory,
-      'download',
-      sessions,
-      transferBytes,
-      seed,
-    );
+    const directory = contentDirectory ?? context.directory;
+    const contents = await writeContents(directory, 'download', sessions, transferBytes, seed);
     const bytesPerS = transferRate(transferBytes, context.durationMs);
     return startTransfers(context, 'download', sessions, contents, (_session, content) => {
       const hash = createHash('sha256');
       let bytes = 0;
       return {
-        path: `/files/${content.name}?rate=${bytesPerS}`,
+        path:
+          contentDirectory === undefined
+            ? `/bytes?${new URLSearchParams({ name: content.name, seed: String(seed), bytes: String(content.bytes), rate: String(bytesPerS) })}`
+            : `/files/${content.name}?rate=${bytesPerS}`,
         extra: ['--silent'],
         output: (chunk) => {
           hash.update(chunk);

@@ -7,6 +7,8 @@ export const SESSION_KINDS = [
   'sse',
   /** A WebSocket that is silent until it is told to speak. */
   'idle',
+  /** One question after the other over one connection. */
+  'keepalive',
   /** One new connection after the other; the session goes on when one fails. */
   'connect',
   /** One connection after the other from the same source port. */
@@ -19,7 +21,7 @@ export const SESSION_KINDS = [
 export type SessionKind = (typeof SESSION_KINDS)[number];
 
 /** How many sessions of each kind; those left out have none. */
-export type ClientMix = Readonly<Partial<Record<SessionKind, number>>>;
+export type ClientMix = Readonly<Partial<Record<SessionKind, number | undefined>>>;
 
 /** How a session ended, told by the client that lived it. */
 export type SessionEnd =

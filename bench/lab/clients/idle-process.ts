@@ -114,7 +114,7 @@ process.stdin.on('data', () => speak.resolve());
 
 const open = async (): Promise<void> => {
   while (sessions.length < plan.sessions) {
-    const session = new IdleSession(plan, `idle-${sessions.length + 1}`, reporter);
+    const session = new IdleSession(plan, `idle-${plan.first + sessions.length}`, reporter);
     sessions.push(session);
     await session.opened;
   }

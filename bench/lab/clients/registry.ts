@@ -5,7 +5,7 @@ import type { SessionKind } from './event.ts';
 import { idles } from './idle.ts';
 import { psqls } from './psql.ts';
 import { shells } from './ssh.ts';
-import { events, websockets } from './stream.ts';
+import { events, keepalives, websockets } from './stream.ts';
 import { uploads } from './upload.ts';
 
 /** The driver of every kind of session. */
@@ -15,6 +15,7 @@ export const clientDrivers: Readonly<Record<SessionKind, ClientDriver>> = {
   websocket: websockets,
   sse: events,
   idle: idles,
+  keepalive: keepalives,
   connect: connects,
   reuse: reuses,
   psql: psqls,

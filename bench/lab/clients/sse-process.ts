@@ -2,11 +2,11 @@
  * Server-sent-event clients, run as a process of its own inside the client namespace.
  * Usage: `node sse-process.ts PLAN`, PLAN being a {@link StreamPlan} as JSON.
  */
-import { get } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { monotonicMs } from '../clock.ts';
 import { EchoCheck } from './echo-check.ts';
 import type { SessionEnd } from './event.ts';
+import { httpFor } from './http-module.ts';
 import { Reporter } from './reporter.ts';
 import { SseParser } from './sse-parser.ts';
 import { type StreamPlan, streamName, streamOffsetMs } from './stream-plan.ts';
@@ -32,6 +32,7 @@ async function run(plan: StreamPlan, index: number, reporter: Reporter): Promise
   let ended = false;
 
   // `agent: false`: each session has a connection of its own.
+  const { get } = httpFor(plan.baseUrl);
   const request = get(`${plan.baseUrl}/events?${query}`, { agent: false });
   const end = (how: SessionEnd, detail: string) => {
     if (ended) return;

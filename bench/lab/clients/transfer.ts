@@ -4,7 +4,7 @@ import { monotonicMs } from '../clock.ts';
 import { labEnvironment } from '../command.ts';
 import { insideNamespace } from '../daemons.ts';
 import type { Content } from '../origin/files.ts';
-import { type ClientContext, type ClientRun, sessionNames } from './client.ts';
+import { type ClientContext, type ClientRun, sessionNames, together } from './client.ts';
 import { curlArgv, curlEnd } from './curl.ts';
 import type { SessionKind } from './event.ts';
 
@@ -36,12 +36,7 @@ export function startTransfers(
     const content = contents[index % contents.length]!;
     return startCurl(context, name, content, transfer(name, content));
   });
-  return {
-    finished: Promise.all(runs.map((run) => run.finished)).then(() => {}),
-    stop: () => {
-      for (const run of runs) run.stop();
-    },
-  };
+  return together(runs);
 }
 
 function startCurl(context: ClientContext, session: string, content: Content, transfer: Transfer) {

@@ -11,10 +11,14 @@ export function seededChance(seed: number): () => number {
   };
 }
 
-export interface DelayLineOptions {
+/** How long a cable is, and how bad. */
+export interface Length {
   readonly delayMs: number;
   /** 0 to 100. */
   readonly lossPercent: number;
+}
+
+export interface DelayLineOptions extends Length {
   /** Frames under way; more are dropped, as by a router whose queue is full. */
   readonly framesMax: number;
   readonly chance: () => number;
@@ -27,9 +31,17 @@ export class DelayLine {
   /** A queue with a moving head: shifting an array of thousands for each frame is slow. */
   #frames: { readonly dueMs: number; readonly frame: Buffer }[] = [];
   #head = 0;
+  #length: Length;
+  #lastDueMs = 0;
 
   constructor(options: DelayLineOptions) {
     this.#options = options;
+    this.#length = options;
+  }
+
+  /** From now on: frames under way arrive when they were due, and none overtakes another. */
+  change(length: Length): void {
+    this.#length = length;
   }
 
   get underWay(): number {
@@ -37,10 +49,12 @@ export class DelayLine {
   }
 
   push(frame: Buffer, nowMs: number): FrameFate {
-    const { delayMs, lossPercent, framesMax, chance } = this.#options;
+    const { framesMax, chance } = this.#options;
+    const { delayMs, lossPercent } = this.#length;
     if (lossPercent > 0 && chance() * 100 < lossPercent) return 'lost';
     if (this.underWay >= framesMax) return 'full';
-    this.#frames.push({ dueMs: nowMs + delayMs, frame });
+    this.#lastDueMs = Math.max(this.#lastDueMs, nowMs + delayMs);
+    this.#frames.push({ dueMs: this.#lastDueMs, frame });
     return 'under way';
   }
 

@@ -1,9 +1,10 @@
 /**
  * Long cables: a program that carries frames between pairs of TAP devices, later than they came.
- * Usage: `node relay-process.ts PLAN`, PLAN being a {@link RelayPlan} as JSON. Says `ready` once
- * the devices exist. It ends when it is killed: reads that block would hold up any other way.
+ * Usage: `node relay-process.ts FILE`, FILE holding a {@link RelayPlan} as JSON. Says `ready` once
+ * the devices exist. On SIGHUP it reads the file again for the cables' lengths. It ends when it is
+ * killed: reads that block would hold up any other way.
  */
-import { read, writeSync } from 'node:fs';
+import { read, readFileSync, writeSync } from 'node:fs';
 import { DelayLine, seededChance } from './delay-line.ts';
 import type { RelayPlan } from './plan.ts';
 import { openTap } from './tap.ts';
@@ -49,8 +50,9 @@ function carry(from: number, to: number, line: DelayLine): void {
   next();
 }
 
-const plan = JSON.parse(process.argv[2] ?? '') as RelayPlan;
-plan.links.forEach(({ ends, delayMs, lossPercent }, index) => {
+const readPlan = () => JSON.parse(readFileSync(process.argv[2] ?? '', 'utf8')) as RelayPlan;
+const plan = readPlan();
+const lines = plan.links.map(({ ends, delayMs, lossPercent }, index) => {
   const [a, b] = ends.map((end) => openTap(end.namespace, end.interface)) as [number, number];
   const line = (direction: number) =>
     new DelayLine({
@@ -59,7 +61,14 @@ plan.links.forEach(({ ends, delayMs, lossPercent }, index) => {
       framesMax: FRAMES_MAX,
       chance: seededChance(plan.seed * 1_000 + index * 2 + direction),
     });
-  carry(a, b, line(0));
-  carry(b, a, line(1));
+  const [there, back] = [line(0), line(1)];
+  carry(a, b, there);
+  carry(b, a, back);
+  return [there, back];
+});
+process.on('SIGHUP', () => {
+  for (const [index, link] of readPlan().links.entries()) {
+    for (const line of lines[index] ?? []) line.change(link);
+  }
 });
 process.stdout.write('ready\n');

@@ -1,13 +1,14 @@
 /** Does to the network what a scenario asks for, and undoes it. */
 import { runCommand, tryCommand } from '../command.ts';
 import { insideNamespace } from '../daemons.ts';
+import { LabError } from '../errors.ts';
 import type { Lab } from '../lab.ts';
-import type { SplitBy } from '../scenarios/scenario.ts';
-import { LINK_MTU } from '../topology.ts';
+import { type Impairment, LINK_MTU, type Span } from '../topology.ts';
 import {
   backboneRules,
   FAULT_TABLE,
   SPLIT_TABLE,
+  type Split,
   splitRoutes,
   splitRoutesRemoval,
   splitRules,
@@ -25,15 +26,26 @@ export class NetworkFaults {
     this.#lab = lab;
   }
 
-  async split(by: SplitBy): Promise<void> {
+  async split(split: Split): Promise<void> {
+    const { by } = split;
     const { topology } = this.#lab;
+    // One after the other would leave the rules of the first behind.
+    await this.#ip('router', splitRoutesRemoval(topology), true);
     await this.#ip('router', splitRoutes(topology));
-    await this.#replaceTable('router', SPLIT_TABLE, splitRules(topology, by));
+    await this.#replaceTable('router', SPLIT_TABLE, splitRules(topology, split));
     for (const client of topology.clients) {
       if (by === 'ttl') await this.#replaceTable(client.name, SPLIT_TABLE, ttlBoxRules());
       // Servers answer an ECN SYN by default; clients must be told to ask.
       if (by === 'ecn') await this.#sysctl(client.name, 'net.ipv4.tcp_ecn=1');
     }
+  }
+
+  /** Ends a split: packets follow the route again. */
+  async join(): Promise<void> {
+    const { topology } = this.#lab;
+    await this.#removeTable('router', SPLIT_TABLE);
+    await this.#ip('router', splitRoutesRemoval(topology), true);
+    for (const { name } of topology.clients) await this.#removeTable(name, SPLIT_TABLE);
   }
 
   /** Both ends at once: then it is the path that is narrow, and nothing is dropped unheard. */
@@ -42,6 +54,13 @@ export class NetworkFaults {
       await this.#ip('router', [`link set ${client.name} mtu ${bytes}`]);
       await this.#ip(client.name, [`link set access mtu ${bytes}`]);
     }
+  }
+
+  /** What is left out stays. @throws LabError `ERR_LAB_USAGE` when these links are not long. */
+  async stretch(span: Span, length: Partial<Impairment>): Promise<void> {
+    const { longLinks } = this.#lab;
+    if (longLinks === undefined) throw new LabError('no link of this lab is long', 'ERR_LAB_USAGE');
+    await longLinks.change(span, length);
   }
 
   async loseMesh(percent: number): Promise<void> {
@@ -63,6 +82,7 @@ export class NetworkFaults {
   /** Back to the network that was built, whatever was done to it, by this object or another one. */
   async clear(): Promise<void> {
     const { topology } = this.#lab;
+    await this.#lab.longLinks?.restore();
     const clients = topology.clients.map((client) => client.name);
     this.#cutOff.clear();
     this.#lossPercent = 0;

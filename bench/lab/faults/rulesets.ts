@@ -2,8 +2,11 @@
  * Splits, loss and partitions as nftables rule sets, and the routing tables that go with them.
  * Pure: text in, text out. Every set is one table of ours, so that removing the table undoes it.
  */
-import type { SplitBy } from '../scenarios/scenario.ts';
+import type { ScenarioAction } from '../scenarios/scenario.ts';
 import type { PopPlan, Topology } from '../topology.ts';
+
+/** What decides, packet by packet, to which PoP the router sends it. */
+export type Split = Pick<Extract<ScenarioAction, { do: 'split' }>, 'by' | 'percent'>;
 
 /** Table in the router that marks packets, and in the client that lowers a TTL. */
 export const SPLIT_TABLE = 'inet lab_split';
@@ -48,17 +51,24 @@ export function splitRoutesRemoval(topology: Topology): string[] {
 const SYN = 'tcp flags & (syn | ack) == syn';
 
 /** nft commands for the router. */
-export function splitRules(topology: Topology, by: SplitBy): string {
+export function splitRules(topology: Topology, { by, percent }: Split): string {
   const [best, next] = topology.pops;
   const toBest = `meta mark set ${popMark(best!)}`;
   const toNext = `meta mark set ${popMark(next!)}`;
   const { vip, pops } = topology;
   const v4 = `ip daddr ${vip[4]}`;
   const v6 = `ip6 daddr ${vip[6]}`;
-  const rules: Record<SplitBy, readonly string[]> = {
-    packet: [v4, v6].map(
-      (to) => `${to} meta l4proto tcp meta mark set numgen random mod ${pops.length} offset 1`,
-    ),
+  // A whole number in a thousand: nft knows no fractions.
+  const chance =
+    percent === undefined || percent >= 100
+      ? ''
+      : `numgen random mod 1000 < ${Math.round(percent * 10)} `;
+  const anywhere =
+    percent === undefined
+      ? `meta mark set numgen random mod ${pops.length} offset 1`
+      : `${chance}meta mark set numgen random mod ${pops.length - 1} offset 2`;
+  const rules: Record<Split['by'], readonly string[]> = {
+    packet: [v4, v6].map((to) => `${to} meta l4proto tcp ${anywhere}`),
     syn: [v4, v6].flatMap((to) => [`${to} meta l4proto tcp ${toNext}`, `${to} ${SYN} ${toBest}`]),
     ttl: [
       `${v4} meta l4proto tcp ${toNext}`,

@@ -10,8 +10,10 @@ import type { ConfigInput } from '../../../src/config/schema.ts';
 import { tryCommand } from '../command.ts';
 import { Daemon, insideNamespace, waitUntil } from '../daemons.ts';
 import type { Lab } from '../lab.ts';
+import { packageRoot } from '../package-root.ts';
 import { hostPort } from '../servers/server.ts';
 import type { PopPlan } from '../topology.ts';
+import { costOf, countPrograms } from './cost.ts';
 import type { HealingCounters, HealingDriver } from './healing.ts';
 
 /** Where each PoP's agent answers, inside the PoP. */
@@ -47,11 +49,7 @@ function stateOf(lab: Lab): LabState {
   return state;
 }
 
-function program(): string {
-  const inDist = import.meta.url.endsWith('.js');
-  const root = new URL(inDist ? '../../../../' : '../../../', import.meta.url);
-  return fileURLToPath(new URL('bin/holdfast.js', root));
-}
+const program = () => fileURLToPath(new URL('bin/holdfast.js', packageRoot()));
 
 function config(lab: Lab, pop: PopPlan): ConfigInput {
   const { family } = lab.options;
@@ -142,7 +140,10 @@ export const agentDriver: HealingDriver = {
   programs: ['unshare', 'curl'],
 
   async start(lab, pop) {
+    countPrograms();
     const site = await openSite(lab, pop);
+    // From the run before: its datapath and its view of the others are as good as new ones.
+    if (site.agent !== undefined && (await isRunning(site.agent))) return;
     await writeFile(configFile(lab, pop), stringify(config(lab, pop)), { mode: 0o600 });
     const agent = await Daemon.start({
       title: `holdfast agent on ${pop.name}`,
@@ -183,6 +184,11 @@ export const agentDriver: HealingDriver = {
 
   async kill(lab, pop) {
     await endAgent(stateOf(lab).sites.get(pop.name), 'SIGKILL');
+  },
+
+  cost(lab, pop) {
+    const pid = lab.crashed.has(pop) ? undefined : stateOf(lab).sites.get(pop.name)?.agent?.pid;
+    return pid === undefined ? undefined : costOf(pid);
   },
 
   async counters(lab, pop): Promise<HealingCounters> {

@@ -1,6 +1,7 @@
 /** Healing beside the server under test, as the lab drives it. */
 import { LabError } from '../errors.ts';
 import type { Lab } from '../lab.ts';
+import type { HealingCost } from '../measure/record.ts';
 import type { PopPlan } from '../topology.ts';
 import { agentDriver } from './agent-driver.ts';
 
@@ -31,6 +32,8 @@ export interface HealingDriver {
   kill(lab: Lab, pop: PopPlan): Promise<void>;
   /** Counted since {@link start}. Of a dead PoP: zeros. */
   counters(lab: Lab, pop: PopPlan): Promise<HealingCounters>;
+  /** Spent since the agent began; `undefined` when none runs. Absent where there is nothing to spend. */
+  cost?(lab: Lab, pop: PopPlan): HealingCost | undefined;
 }
 
 const off: HealingDriver = {

@@ -3,6 +3,7 @@
  * and asked for states; nothing here knows the time.
  */
 import type { ClientEvent, SessionEnd, SessionKind } from '../clients/event.ts';
+import { Activity } from './activity.ts';
 
 export interface SessionRecord {
   readonly name: string;
@@ -17,11 +18,20 @@ export interface SessionRecord {
   readonly rttMs: number[];
 }
 
+/** What the progress of a kind counts; kinds that are left out tell it by their echoes. */
+const PROGRESS_OF: Readonly<Partial<Record<SessionKind, 'bytes' | 'messages'>>> = {
+  download: 'bytes',
+  upload: 'bytes',
+  sse: 'messages',
+};
+
 /** Bounds the memory of a run: 1 000 streams at 50 echoes a second for two minutes. */
 const ECHOES_MAX = 6_000_000;
 
 export class Ledger {
   readonly #sessions = new Map<string, SessionRecord>();
+  /** What was carried, by time. */
+  readonly activity = new Activity();
   #echoes = 0;
 
   /** Sessions are made known before their first event; events of unknown ones are ignored. */
@@ -50,11 +60,13 @@ export class Ledger {
         session.startedAtMs ??= event.atMs;
         return;
       case 'progress':
+        this.#advance(session, event.done, event.atMs);
         if (event.done > session.done) session.progressAtMs = event.atMs;
         session.done = event.done;
         session.total = event.total;
         return;
       case 'echoes':
+        for (const atMs of event.atMs) this.activity.carried('messages', atMs, atMs, 1);
         this.#echoes += event.atMs.length;
         if (this.#echoes > ECHOES_MAX) return;
         session.echoAtMs.push(...event.atMs);
@@ -62,9 +74,19 @@ export class Ledger {
         return;
       case 'end':
         session.end = { atMs: event.atMs, how: event.how, detail: event.detail };
-        if (event.how === 'complete') session.done = session.total;
+        if (event.how === 'complete') {
+          this.#advance(session, session.total, event.atMs);
+          session.done = session.total;
+        }
         return;
     }
+  }
+
+  #advance(session: SessionRecord, done: number, atMs: number): void {
+    const what = PROGRESS_OF[session.kind];
+    if (what === undefined) return;
+    const sinceMs = session.progressAtMs ?? session.startedAtMs ?? atMs;
+    this.activity.carried(what, sinceMs, atMs, done - session.done);
   }
 
   /** Sessions that have not ended by now are judged stalled. */

@@ -1,5 +1,6 @@
 /** What a run keeps of what it did and saw, before anything is computed from it. */
 import type { Family } from '../topology.ts';
+import type { Activity } from './activity.ts';
 import type { Distribution } from './gaps.ts';
 import type { SessionRecord } from './ledger.ts';
 import type { TcpCounters } from './tcp-counters.ts';
@@ -45,6 +46,16 @@ export interface ControlRecord {
   readonly gapMs: Distribution;
 }
 
+/** What healing itself takes, summed over the PoPs. */
+export interface HealingCost {
+  /** CPU time of the datapath's eBPF programs; `null` where the kernel does not tell. */
+  readonly programsCpuMs: number | null;
+  /** How often these programs ran; `null` where the kernel does not tell. */
+  readonly programRuns: number | null;
+  /** CPU time of the agents' processes, user and system. */
+  readonly agentsCpuMs: number;
+}
+
 /** Everything that a run has recorded. */
 export interface RunRecord {
   readonly scenario: string;
@@ -68,11 +79,15 @@ export interface RunRecord {
   /** How long after something happened its effect on gaps is looked for. */
   readonly gapWindowMs: number;
   readonly sessions: readonly SessionRecord[];
+  /** What they carried; `undefined` when nobody counted. */
+  readonly activity?: Activity;
   /** Counted during the run, by node; PoPs and clients. */
   readonly tcp: Readonly<Record<string, TcpCounters>>;
   /** Packets that PoPs carried to the owner of their flow, by node. */
   readonly relayed: Readonly<Record<string, number>>;
   /** Packets by the datapath's verdict, by node. */
   readonly verdicts: Readonly<Record<string, Readonly<Record<string, number>>>>;
+  /** What healing itself took; `undefined` without it. */
+  readonly healingCost?: HealingCost | undefined;
   readonly versions: Readonly<Record<string, string>>;
 }

@@ -2,10 +2,13 @@
 import { SESSION_KINDS, type SessionKind } from '../clients/event.ts';
 import { type Expectation, outlivesConnections } from '../scenarios/scenario.ts';
 import type { Family } from '../topology.ts';
+import { Activity, type Throughput } from './activity.ts';
 import { type DeathReport, deathReport } from './death.ts';
+import { addedRttMs } from './detour.ts';
 import { type Distribution, distribution, flipWindows, gapsTouching, gapsWithin } from './gaps.ts';
+import { type Histogram, histogramOf } from './histogram.ts';
 import type { SessionRecord } from './ledger.ts';
-import type { FlipRecord, FloodRecord, RunRecord, StepRecord } from './record.ts';
+import type { FlipRecord, FloodRecord, HealingCost, RunRecord, StepRecord } from './record.ts';
 
 export interface SessionCounts {
   /** Every session that was begun; the sum of the other four. */
@@ -67,6 +70,17 @@ export interface LabResult {
   readonly verdictsByNode: Readonly<Record<string, Readonly<Record<string, number>>>>;
   /** Time that each new connection of the `connect` sessions took, its one message included. */
   readonly connectMs: Distribution;
+  /** The distributions of which the three above are summaries. */
+  readonly histograms: {
+    readonly gapMs: Histogram;
+    readonly baselineGapMs: Histogram;
+    readonly connectMs: Histogram;
+  };
+  readonly throughput: Throughput;
+  /** Round trips of echoes while the route led elsewhere, beyond those before; `null` if there were none. */
+  readonly addedRttMs: number | null;
+  /** `null` without healing. */
+  readonly healingCost: HealingCost | null;
   readonly deaths: readonly DeathReport[];
   readonly flood: FloodReport | null;
   /** One example per kind of what a session that did not survive said. */
@@ -75,7 +89,7 @@ export interface LabResult {
 }
 
 /** Kinds whose echoes come in a steady beat, so that a gap between two of them means something. */
-const BEATS: readonly SessionKind[] = ['websocket', 'psql', 'ssh'];
+const BEATS: readonly SessionKind[] = ['websocket', 'keepalive', 'psql', 'ssh'];
 
 /** Counts sessions by how they ended; one that has not ended counts as stalled. */
 export function countSessions(sessions: readonly SessionRecord[]): SessionCounts {
@@ -120,7 +134,8 @@ export function computeResult(run: RunRecord): LabResult {
   const windows = always
     ? [{ fromMs: Number.NEGATIVE_INFINITY, toMs: Number.POSITIVE_INFINITY }]
     : flipWindows(disturbedAtMs, run.gapWindowMs);
-  const beats = run.sessions.filter((s) => BEATS.includes(s.kind)).map((s) => s.echoAtMs);
+  const beating = run.sessions.filter((s) => BEATS.includes(s.kind));
+  const beats = beating.map((s) => s.echoAtMs);
   const before = { fromMs: Number.NEGATIVE_INFINITY, toMs: firstMs };
   const present = SESSION_KINDS.filter((kind) => run.sessions.some((s) => s.kind === kind));
   const early = run.sessions.filter(
@@ -128,7 +143,11 @@ export function computeResult(run: RunRecord): LabResult {
   ).length;
   const nodes = Object.entries(run.tcp);
   const retransmits = nodes.reduce((sum, [, tcp]) => sum + tcp.retransmits, 0);
-  const connects = run.sessions.filter((session) => session.kind === 'connect');
+  const gaps = beats.flatMap((s) => gapsTouching(s, windows));
+  const baselineGaps = beats.flatMap((s) => gapsWithin(s, before));
+  const connectTimes = run.sessions
+    .filter((session) => session.kind === 'connect')
+    .flatMap((session) => session.rttMs);
   return {
     scenario: run.scenario,
     server: run.server,
@@ -137,8 +156,8 @@ export function computeResult(run: RunRecord): LabResult {
     seed: run.seed,
     flips: run.flips.length,
     sessions: countSessions(run.sessions),
-    gapMs: distribution(beats.flatMap((s) => gapsTouching(s, windows))),
-    baselineGapMs: distribution(beats.flatMap((s) => gapsWithin(s, before))),
+    gapMs: distribution(gaps),
+    baselineGapMs: distribution(baselineGaps),
     retransmits,
     relayedPackets: total(run.relayed),
     verdicts: sumByName(run.verdicts),
@@ -164,7 +183,15 @@ export function computeResult(run: RunRecord): LabResult {
     controlGapMs: run.control?.gapMs ?? null,
     relayedByNode: run.relayed,
     verdictsByNode: run.verdicts,
-    connectMs: distribution(connects.flatMap((session) => session.rttMs)),
+    connectMs: distribution(connectTimes),
+    histograms: {
+      gapMs: histogramOf(gaps),
+      baselineGapMs: histogramOf(baselineGaps),
+      connectMs: histogramOf(connectTimes),
+    },
+    throughput: (run.activity ?? new Activity()).throughput(run.beganAtMs, run.durationMs),
+    addedRttMs: always ? null : addedRttMs(beating, run.flips, run.beganAtMs),
+    healingCost: run.healingCost ?? null,
     deaths: crashes.map(({ pop, atMs }) => ({
       pop,
       atMs,
@@ -220,7 +247,7 @@ export function complaints(
 }
 
 /** The sessions that live and die with their connection. */
-function longSessions(result: LabResult): SessionCounts {
+export function longSessions(result: Pick<LabResult, 'kinds'>): SessionCounts {
   const sum = { started: 0, survived: 0, reset: 0, stalled: 0, corrupt: 0 };
   for (const kind of SESSION_KINDS) {
     const counts = result.kinds[kind];

@@ -11,6 +11,7 @@ export const KIND_TITLES: Readonly<Record<SessionKind, string>> = {
   websocket: 'WebSocket echoes',
   sse: 'event streams (SSE)',
   idle: 'silent WebSockets',
+  keepalive: 'kept-alive questions',
   connect: 'new connections',
   reuse: 'reused source ports',
   psql: 'psql sessions',

@@ -1,10 +1,10 @@
-/** How a scenario moves the route. Further ways (per-packet split, drain) are further drivers. */
+/** How a scenario moves the route. */
 
-import { VIP_PROTOCOL } from '../bird/config.ts';
+import { DRAINED_PROTOCOL, VIP_PROTOCOL } from '../bird/config.ts';
 import type { Bird } from '../bird/daemon.ts';
 import { runCommand, tryCommand } from '../command.ts';
 import type { PopPlan, Topology } from '../topology.ts';
-import { announcementsFor } from './announcements.ts';
+import { type Announcement, announcementsFor, preferredRank } from './announcements.ts';
 
 export type FlipMethod = 'bgp' | 'route';
 
@@ -23,12 +23,12 @@ export interface RouteControl {
 export class BgpControl implements RouteControl {
   readonly method = 'bgp';
   readonly #birds: readonly Bird[];
-  #announcing: boolean[];
+  #announced: Announcement[];
 
   /** @param birds In order of preference. */
   constructor(birds: readonly Bird[]) {
     this.#birds = birds;
-    this.#announcing = birds.map(() => true);
+    this.#announced = birds.map(() => 'full');
   }
 
   describe(from: PopPlan, to: PopPlan): string {
@@ -37,22 +37,38 @@ export class BgpControl implements RouteControl {
 
   async pointTo(pop: PopPlan): Promise<void> {
     const wanted = announcementsFor(pop.rank, this.#birds.length);
-    const changes = this.#birds.flatMap((bird, rank) => {
-      const on = wanted[rank] === true;
-      if (this.#announcing[rank] === on) return [];
-      this.#announcing[rank] = on;
-      return [bird.switchProtocols(Object.values(VIP_PROTOCOL), on)];
-    });
-    await Promise.all(changes);
+    await Promise.all(wanted.map((what, rank) => this.#announce(rank, what)));
+  }
+
+  /**
+   * One PoP announces otherwise from now on.
+   * @returns Rank of the PoP that the router will prefer; `undefined` when nobody announces.
+   */
+  async announce(pop: PopPlan, what: Announcement): Promise<number | undefined> {
+    await this.#announce(pop.rank, what);
+    return preferredRank(this.#announced);
   }
 
   async restore(): Promise<void> {
-    const best = announcementsFor(0, this.#birds.length);
-    await Promise.all(
-      this.#birds.map((bird) => bird.switchProtocols(Object.values(VIP_PROTOCOL), true)),
-    );
-    this.#announcing = best;
+    // Whatever an earlier run or another object has done: BIRD is told all of it again.
+    this.#announced = this.#birds.map(() => 'full');
+    await Promise.all(this.#birds.map((bird) => tell(bird, 'full')));
   }
+
+  async #announce(rank: number, what: Announcement): Promise<void> {
+    if (this.#announced[rank] === what) return;
+    this.#announced[rank] = what;
+    await tell(this.#birds[rank]!, what);
+  }
+}
+
+/** What is to be announced is switched on before the other is switched off: there is no gap. */
+async function tell(bird: Bird, what: Announcement): Promise<void> {
+  const states = [
+    { protocols: Object.values(VIP_PROTOCOL), on: what === 'full' },
+    { protocols: Object.values(DRAINED_PROTOCOL), on: what === 'worse' },
+  ].sort((a, b) => Number(b.on) - Number(a.on));
+  for (const { protocols, on } of states) await bird.switchProtocols(protocols, on);
 }
 
 /** Lower than the metric of BIRD's routes (32), so that these routes win over them. */

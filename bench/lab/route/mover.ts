@@ -1,9 +1,11 @@
 /** Moves the route and sees to it that the router's kernel has really followed. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { monotonicMs } from '../clock.ts';
+import { LabError } from '../errors.ts';
 import type { Lab } from '../lab.ts';
 import type { PopPlan } from '../topology.ts';
-import type { FlipMethod, RouteControl } from './control.ts';
+import type { Announcement } from './announcements.ts';
+import { BgpControl, type FlipMethod, type RouteControl } from './control.ts';
 import { RouteProbe } from './probe.ts';
 
 const CONVERGENCE_TIMEOUT_MS = 15_000;
@@ -44,6 +46,30 @@ export class RouteMover {
    */
   async moveTo(pop: PopPlan): Promise<number> {
     return await this.#follow(pop, this.#control.pointTo(pop));
+  }
+
+  /**
+   * A PoP announces otherwise, and the route goes where BGP takes it.
+   * @returns Where it went and how long that took; `undefined` when it stays where it is.
+   * @throws LabError `ERR_LAB_USAGE` when nobody would announce any more, or the route is not moved
+   *   by BGP.
+   */
+  async announce(
+    pop: PopPlan,
+    what: Announcement,
+  ): Promise<{ to: PopPlan; convergenceMs: number } | undefined> {
+    if (!(this.#control instanceof BgpControl)) {
+      throw new LabError('announcements need the route to be moved by BGP', 'ERR_LAB_USAGE');
+    }
+    const startMs = monotonicMs();
+    const rank = await this.#control.announce(pop, what);
+    if (rank === undefined) {
+      throw new LabError(`after ${pop.name} nobody announces any more`, 'ERR_LAB_USAGE');
+    }
+    const to = this.#lab.topology.pops[rank]!;
+    if (to === this.#current) return undefined;
+    await this.#follow(to, Promise.resolve());
+    return { to, convergenceMs: Math.round((monotonicMs() - startMs) * 1_000) / 1_000 };
   }
 
   /** Waits until the route has come to this PoP by itself. @returns Milliseconds of waiting. */

@@ -2,13 +2,8 @@ import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { stringify } from 'yaml';
 import type { ConfigInput } from '../../../src/config/schema.ts';
+import { packageRoot } from '../package-root.ts';
 import { hostPort, type ServerDriver, type ServerSite } from './server.ts';
-
-/** The checkout, or the installed package: in both, sources lie two folders below it. */
-function packageRoot(): URL {
-  const inDist = import.meta.url.endsWith('.js');
-  return new URL(inDist ? '../../../../' : '../../../', import.meta.url);
-}
 
 /** All clients of the lab are one address, all its work is one origin's. */
 const CONNECTIONS_MAX = 100_000;
