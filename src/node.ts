@@ -101,6 +101,7 @@ export class HoldfastNode {
       log: this.#nodeLog.log,
       file: programFile('./agent/agent-child'),
       version: version(),
+      onTicketKeys: (keys) => this.#supervisor.setTicketKeys(keys),
     });
     const counts = () => this.#supervisor.counts();
     this.#ownMetrics = new OwnMetrics(counts, { version: version(), node });

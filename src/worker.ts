@@ -56,6 +56,9 @@ async function obey(message: ToWorker, handle: SocketHandle | undefined): Promis
     case 'health':
       running?.edge.setOriginHealth(message.key, message.originId, message.healthy);
       return;
+    case 'ticketKeys':
+      running?.edge.setTicketKeys(message.keys);
+      return;
     case 'collect':
       return collect(message.id, message.metrics);
     case 'reopen':
@@ -79,7 +82,7 @@ async function start(message: Extract<ToWorker, { type: 'start' }>): Promise<voi
     const edge = new Edge(config, {
       log: nodeLog.log,
       accessLog,
-      ticketKeys: Buffer.from(message.ticketKeys),
+      ticketKeys: message.ticketKeys,
       socketFor: takeSocket,
     });
     addProcessMetrics(edge.metrics, () => accessLog.droppedLines);

@@ -1,19 +1,13 @@
 /** What an agent answers to `holdfast status`, `nodes`, `trace` and Prometheus. */
 import type { Registry } from 'prom-client';
-import type {
-  AdminAnswer,
-  AdminRequest,
-  AdminRoute,
-  AdminRoutes,
-  AdminSource,
-} from '../admin/admin-server.ts';
+import type { AdminAnswer, AdminRequest, AdminRoutes, AdminSource } from '../admin/admin-server.ts';
 import { AddressError, formatHostPort, type HostPort, parseHostPort } from '../config/address.ts';
 import { flowKey } from '../datapath/address-bytes.ts';
 import { DatapathError } from '../datapath/datapath-error.ts';
-import type { KeyChange } from '../sync/mesh-admin.ts';
 import type { Agent } from './agent.ts';
 import { agentMetrics } from './agent-metrics.ts';
 import { agentStatus, type FlowReport } from './agent-status.ts';
+import { meshRoutes } from './mesh-routes.ts';
 
 /** Other nodes' answers to a trace are waited for this long. */
 const TRACE_WAIT_MS = 1_000;
@@ -54,25 +48,8 @@ export class AgentApi {
 
   /** What agents alone answer. */
   get routes(): AdminRoutes {
-    const { admin } = this.#agent;
-    const read = (answer: () => unknown): AdminRoute => ({
-      method: 'GET',
-      answer: async () => ({ status: 200, body: answer() }),
-    });
-    const change = (name: 'key' | 'id', apply: (text: string) => KeyChange): AdminRoute => ({
-      method: 'POST',
-      answer: async ({ body }) => {
-        const text = textIn(body, name);
-        if (text === undefined) return { status: 400, body: { error: `{"${name}": …} is needed` } };
-        return { status: 200, body: apply(text) };
-      },
-    });
     return {
-      '/mesh/nodes': read(() => admin.nodes()),
-      '/mesh/keys': read(() => admin.keys()),
-      '/mesh/keys/add': change('key', (key) => admin.addKey(key)),
-      '/mesh/keys/use': change('id', (id) => admin.useKey(id)),
-      '/mesh/keys/retire': change('id', (id) => admin.retireKey(id)),
+      ...meshRoutes(this.#agent.admin),
       '/trace': { method: 'GET', answer: (request) => this.#trace(request) },
     };
   }
@@ -132,15 +109,5 @@ export class AgentApi {
       nodes,
       silent,
     };
-  }
-}
-
-/** A text in a JSON object. */
-function textIn(json: string, name: string): string | undefined {
-  try {
-    const value = (JSON.parse(json) as Record<string, unknown> | null)?.[name];
-    return typeof value === 'string' ? value : undefined;
-  } catch {
-    return undefined;
   }
 }

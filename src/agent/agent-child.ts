@@ -4,9 +4,11 @@ import { HoldfastError } from '../errors.ts';
 import type { AgentApi } from './agent-api.ts';
 import type { FromAgent, ToAgent } from './agent-messages.ts';
 import { AgentNode } from './agent-node.ts';
+import { MeshAgentNode } from './mesh-agent-node.ts';
 
-let node: AgentNode | undefined;
-let api: AgentApi | undefined;
+/** With a datapath or without. */
+let node: AgentNode | MeshAgentNode | undefined;
+let api: Pick<AgentApi, 'source' | 'routes'> | undefined;
 let stopping = false;
 
 const tell = (message: FromAgent) =>
@@ -45,7 +47,11 @@ async function handle(message: ToAgent): Promise<void> {
 
 async function start({ loaded, version }: Extract<ToAgent, { type: 'start' }>): Promise<void> {
   try {
-    node = new AgentNode(loaded, version);
+    const onTicketKeys = (keys: readonly Uint8Array[]) => void tell({ type: 'ticketKeys', keys });
+    node =
+      loaded.config.datapath === undefined
+        ? new MeshAgentNode(loaded, version, onTicketKeys)
+        : new AgentNode(loaded, version, onTicketKeys);
     api = await node.start(false);
     await tell({ type: 'up' });
   } catch (error) {

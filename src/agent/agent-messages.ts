@@ -22,6 +22,8 @@ export type FromAgent =
   | { readonly type: 'up' }
   /** It cannot start; it exits. `refused` when the machine lacks something. */
   | { readonly type: 'failed'; readonly code: string; readonly message: string }
+  /** The keys that seal TLS session tickets changed, or are known at last: the first seals. */
+  | { readonly type: 'ticketKeys'; readonly keys: readonly Uint8Array[] }
   | { readonly type: 'answer'; readonly id: number; readonly answer: AdminAnswer };
 
 /** Paths of the agent's API, as a node's admin server passes them on. */
@@ -31,5 +33,6 @@ export const AGENT_PATHS = {
   '/mesh/keys/add': 'POST',
   '/mesh/keys/use': 'POST',
   '/mesh/keys/retire': 'POST',
+  '/mesh/keys/renew-ticket': 'POST',
   '/trace': 'GET',
 } as const;

@@ -1,6 +1,9 @@
 /** What an agent counts, for Prometheus. Everything is read when it is asked for. */
 import { Counter, Gauge, Registry } from 'prom-client';
 import { COUNTS, VERDICTS } from '../datapath/verdicts.ts';
+import type { Directory } from '../sync/directory/directory.ts';
+import type { Mesh } from '../sync/mesh.ts';
+import type { Sessions } from '../sync/sessions.ts';
 import type { Agent } from './agent.ts';
 
 /** Names among the mesh's counters that go up and down. */
@@ -16,15 +19,52 @@ const GAUGES: ReadonlySet<string> = new Set([
   'getsPending',
 ]);
 
+/** What counts in a mesh, with or without a datapath. */
+export interface MeshParts {
+  readonly settings: { readonly node: string; readonly version: string };
+  readonly mesh: Mesh;
+  readonly directory: Directory;
+  readonly sessions: Sessions;
+}
+
 /** @param agent asked at each scrape; its node's name labels `holdfast_agent_info`. */
 export function agentMetrics(agent: Agent): Registry {
+  const registry = meshMetrics(agent);
+  addHealing(registry, agent);
+  addAll(registry, 'flows', agent.flows.counters as object as Counts);
+  addAll(registry, 'healer', agent.healer.counters);
+  return registry;
+}
+
+/** Of an agent without a datapath. */
+export function meshMetrics(parts: MeshParts): Registry {
   const registry = new Registry();
   const registers = [registry];
-  const { node, version } = agent.settings;
+  const { node, version } = parts.settings;
   const info = 'Always 1; the labels say what runs.';
   new Gauge({ name: 'holdfast_agent_info', help: info, labelNames: ['node', 'version'], registers })
     .labels(node, version)
     .set(1);
+  new Gauge({
+    name: 'holdfast_mesh_members',
+    help: 'Nodes that this one knows, itself among them, by status.',
+    labelNames: ['status'],
+    registers,
+    collect() {
+      this.reset();
+      for (const status of ['alive', 'suspect', 'dead', 'left']) this.set({ status }, 0);
+      for (const peer of parts.mesh.peers.indices()) {
+        this.inc({ status: parts.mesh.peers.get(peer)?.status ?? 'dead' });
+      }
+    },
+  });
+  for (const [prefix, counters] of countersOf(parts)) addAll(registry, prefix, counters);
+  return registry;
+}
+
+/** What the datapath does. */
+function addHealing(registry: Registry, agent: Agent): void {
+  const registers = [registry];
   new Counter({
     name: 'holdfast_datapath_packets_total',
     help: `Packets by how the datapath ended them: ${VERDICTS.map(([name, what]) => `${name} (${what})`).join('; ')}.`,
@@ -63,19 +103,6 @@ export function agentMetrics(agent: Agent): Registry {
     },
   });
   new Gauge({
-    name: 'holdfast_mesh_members',
-    help: 'Nodes that this one knows, itself among them, by status.',
-    labelNames: ['status'],
-    registers,
-    collect() {
-      this.reset();
-      for (const status of ['alive', 'suspect', 'dead', 'left']) this.set({ status }, 0);
-      for (const peer of agent.peers.indices()) {
-        this.inc({ status: agent.peers.get(peer)?.status ?? 'dead' });
-      }
-    },
-  });
-  new Gauge({
     name: 'holdfast_homes_nodes',
     help: 'Nodes in the table of homes that is in force.',
     registers,
@@ -83,14 +110,14 @@ export function agentMetrics(agent: Agent): Registry {
       this.set(agent.homes.named);
     },
   });
-  for (const [prefix, counters] of countersOf(agent)) addAll(registry, prefix, counters);
-  return registry;
 }
 
-/** All named counts of the mesh and of the agent's parts. */
-function countersOf(agent: Agent): [string, Readonly<Record<string, number>>][] {
-  const { core, keys, streams, socketCounters } = agent.mesh;
-  const counts = (object: object) => object as Readonly<Record<string, number>>;
+type Counts = Readonly<Record<string, number>>;
+
+/** All named counts of the mesh. */
+function countersOf({ mesh, directory, sessions }: MeshParts): [string, Counts][] {
+  const { core, keys, streams, socketCounters } = mesh;
+  const counts = (object: object) => object as Counts;
   return [
     ['mesh', counts(core.counters)],
     ['mesh_membership', counts(core.membership.counters)],
@@ -98,10 +125,8 @@ function countersOf(agent: Agent): [string, Readonly<Record<string, number>>][] 
     ['mesh_streams', counts(streams.counters)],
     ['mesh_socket', counts(socketCounters)],
     ['mesh_keys', counts(keys.counters)],
-    ['directory', agent.directory.counters],
-    ['sessions', agent.sessions.counters],
-    ['flows', counts(agent.flows.counters)],
-    ['healer', agent.healer.counters],
+    ['directory', directory.counters],
+    ['sessions', sessions.counters],
   ];
 }
 

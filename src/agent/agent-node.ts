@@ -5,7 +5,7 @@ import { type LoadedConfig, loadConfig } from '../config/load.ts';
 import { formatProblem } from '../config/problem.ts';
 import { removeDatapath } from '../datapath/datapath.ts';
 import { type NodeLog, openLog } from '../supervisor/log.ts';
-import { Agent } from './agent.ts';
+import { Agent, type TicketKeysTaker } from './agent.ts';
 import { AgentApi } from './agent-api.ts';
 import { type AgentSettings, agentSettings } from './settings.ts';
 
@@ -20,15 +20,18 @@ export class AgentNode {
   readonly settings: AgentSettings;
   readonly #loaded: LoadedConfig;
   readonly #nodeLog: NodeLog;
+  readonly #onTicketKeys: TicketKeysTaker | undefined;
   #agent: Agent | undefined;
   #admin: AdminServer | undefined;
 
   /**
    * @param loaded As {@link loadAgentConfig} gives it.
    * @param version Of holdfast.
+   * @param onTicketKeys For the TLS servers of this node.
    */
-  constructor(loaded: LoadedConfig, version: string) {
+  constructor(loaded: LoadedConfig, version: string, onTicketKeys?: TicketKeysTaker) {
     this.#loaded = loaded;
+    this.#onTicketKeys = onTicketKeys;
     this.settings = agentSettings(loaded.config, version);
     const { node } = this.settings;
     this.#nodeLog = openLog(loaded.config.logLevel, { node, pid: process.pid, part: 'agent' });
@@ -53,7 +56,7 @@ export class AgentNode {
    */
   async start(withAdmin = true): Promise<AgentApi> {
     const { config, secrets } = this.#loaded;
-    const agent = await Agent.start(this.settings, this.log);
+    const agent = await Agent.start(this.settings, this.log, this.#onTicketKeys);
     this.#agent = agent;
     const api = new AgentApi(agent, redacted(config, secrets));
     if (withAdmin && config.admin !== null) {

@@ -19,6 +19,8 @@ export interface AgentProcessDeps {
   /** The program of the process. */
   readonly file: string;
   readonly version: string;
+  /** Takes the keys that seal TLS session tickets on all nodes of the mesh. The first seals. */
+  readonly onTicketKeys?: (keys: readonly Uint8Array[]) => void;
 }
 
 const SILENT: AdminAnswer = { status: 503, body: { error: 'the agent does not answer' } };
@@ -131,7 +133,7 @@ export class AgentProcess {
   /** Never rejects: an agent that is silent or gone answers 503. */
   ask(path: string, query = '', body = ''): Promise<AdminAnswer> {
     if (!this.isWanted) {
-      const error = 'this node has no mesh: add "mesh" and "datapath" to its configuration';
+      const error = 'this node has no mesh: add "mesh" to its configuration';
       return Promise.resolve({ status: 404, body: { error } });
     }
     if (!this.#isUp) return Promise.resolve(SILENT);
@@ -175,6 +177,7 @@ export class AgentProcess {
     });
     child.on('message', (message: FromAgent) => {
       if (message.type === 'answer') this.#pending.get(message.id)?.(message.answer);
+      else if (message.type === 'ticketKeys') this.#deps.onTicketKeys?.(message.keys);
       else if (message.type === 'up') {
         this.#isUp = true;
         this.#deps.log.info({ agentPid: child.pid }, 'agent is up');
@@ -238,7 +241,7 @@ export class AgentProcess {
 }
 
 function wantsAgent(config: Config): boolean {
-  return config.mesh !== undefined && config.datapath !== undefined;
+  return config.mesh !== undefined;
 }
 
 /** What an agent reads of a configuration; also what its digest is over. */

@@ -1,6 +1,7 @@
 /** The state of an agent, as `holdfast status` and `trace` show it. */
 import type { CountName, VerdictName } from '../datapath/verdicts.ts';
 import type { MemberStatus } from '../sync/core.ts';
+import type { NodesReport } from '../sync/nodes-report.ts';
 import type { Agent } from './agent.ts';
 import type { FlowFeedCounters } from './flow-feed.ts';
 import type { SwitchedFlow } from './switched-flows.ts';
@@ -98,8 +99,12 @@ function degradations(
   if (troubles.own_full > 0) {
     reasons.push(`${troubles.own_full} flows had no room: raise datapath.ownFlowsMax`);
   }
-  for (const { id, drift } of agent.admin.nodes().nodes) {
-    if (drift.length > 0) reasons.push(`${id} has another ${drift.join(' and ')} than most`);
-  }
-  return reasons;
+  return [...reasons, ...driftReasons(agent.admin.nodes())];
+}
+
+/** Nodes that run something else than most. */
+export function driftReasons({ nodes }: NodesReport): string[] {
+  return nodes.flatMap(({ id, drift }) =>
+    drift.length > 0 ? [`${id} has another ${drift.join(' and ')} than most`] : [],
+  );
 }

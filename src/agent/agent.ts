@@ -13,6 +13,7 @@ import type { FlowKey } from '../proto/ticket-key.ts';
 import type { Member, MeshNotice, PeerIndex, PeerTable } from '../sync/core.ts';
 import { Directory } from '../sync/directory/directory.ts';
 import type { FlowFound } from '../sync/directory/finder.ts';
+import type { TicketKeysNotice } from '../sync/key-store.ts';
 import { Mesh } from '../sync/mesh.ts';
 import { MeshAdmin } from '../sync/mesh-admin.ts';
 import { Sessions } from '../sync/sessions.ts';
@@ -21,6 +22,7 @@ import { Healer, type TraceNotice } from './healer.ts';
 import { HomesFeed } from './homes-feed.ts';
 import { KernelFill } from './kernel-fill.ts';
 import { KernelProbes } from './kernel-probes.ts';
+import { logKeyring, logKeysChanged } from './keyring-log.ts';
 import { NodeSlots } from './node-slots.ts';
 import { nodeTraceOf } from './node-trace.ts';
 import { OwnTickets } from './own-tickets.ts';
@@ -47,6 +49,9 @@ const DOUBT_GRACE_MS = 5_000;
 /** Longest pause of the event timer while nothing happens. */
 const IDLE_MS = 8;
 const CHECK_MS = 1_000;
+
+/** Takes the keys that seal TLS session tickets: the first seals, all are accepted. */
+export type TicketKeysTaker = (keys: readonly Uint8Array[]) => void;
 
 /** What a flow of another node's answer resolves. */
 type TraceTaker = (peer: number, trace: NodeTrace) => void;
@@ -78,15 +83,20 @@ export class Agent {
 
   /**
    * Sets the machine up or takes an earlier agent's work over, and joins the mesh in the background.
+   * @param onTicketKeys Called with the TLS ticket keys of all nodes, soon and at each change.
    * @throws AgentRefusedError when the machine lacks something, DatapathError, MeshListenError.
    * What an earlier agent left goes on healing then; what is new is taken away again.
    */
-  static async start(settings: AgentSettings, log: Logger): Promise<Agent> {
+  static async start(
+    settings: AgentSettings,
+    log: Logger,
+    onTicketKeys: TicketKeysTaker = () => undefined,
+  ): Promise<Agent> {
     const checks = doctor(settings.datapath);
     if (checks.some(({ ok, required }) => required && !ok)) throw new AgentRefusedError(checks);
     const datapath = Datapath.start(settings.datapath);
     try {
-      const parts: Partial<AgentParts> = {};
+      const parts: Partial<AgentParts> = { onTicketKeys };
       const mesh = await startMesh(settings, datapath, log, parts);
       return new Agent(settings, log, datapath, mesh, parts as AgentParts);
     } catch (error) {
@@ -120,6 +130,8 @@ export class Agent {
     this.#probes = parts.probes;
     parts.onAnswer = (peer) => this.mesh.act((nowMs) => this.slots.answered(nowMs, peer));
     parts.onFound = (found) => this.#found(found);
+    parts.onClusterKeys = () => void logKeysChanged(mesh, log);
+    void logKeyring(mesh, log);
     parts.onTrace = ({ id, peer, trace }) => this.#traces.get(id)?.(peer, trace);
     this.#own = new OwnTickets(datapath, mesh, this.directory);
     // What the kernel holds from before is published first; until then no home lets go of it.
@@ -251,6 +263,8 @@ interface AgentParts {
   onAnswer: (peer: PeerIndex) => void;
   onFound: (found: FlowFound) => void;
   onTrace: (notice: TraceNotice) => void;
+  onTicketKeys: TicketKeysTaker;
+  onClusterKeys: () => void;
 }
 
 async function startMesh(
@@ -262,10 +276,7 @@ async function startMesh(
   return await Mesh.start({
     id: settings.node,
     pop: settings.pop,
-    listen: settings.mesh.listen,
-    join: settings.mesh.join,
-    keys: settings.mesh.keys,
-    label: settings.mesh.label,
+    ...settings.mesh,
     boot: datapath.boot,
     configDigest: settings.configDigest,
     version: settings.version,
@@ -339,8 +350,9 @@ async function startMesh(
     onNotice: (notice: MeshNotice) => {
       if (notice.type === 'flowFound') parts.onFound?.(notice as FlowFound);
       else if (notice.type === 'flowTrace') parts.onTrace?.(notice as TraceNotice);
-      else if (notice.type === 'clusterKeys') {
-        log.warn('the cluster keys changed: put them into mesh.keys before the next start');
+      else if (notice.type === 'clusterKeys') parts.onClusterKeys?.();
+      else if (notice.type === 'ticketKeys') {
+        parts.onTicketKeys?.((notice as TicketKeysNotice).secrets);
       }
     },
   });

@@ -20,7 +20,7 @@ export function agentText(status: AgentStatus, alone = true): string {
     ...(alone ? [['node', `${status.node} (PoP ${status.pop})`]] : []),
     ['agent', `${status.state}, up ${durationText(status.uptimeMs)}, pid ${status.pid}`],
     ...(alone ? [['version', status.version]] : []),
-    ['heals', status.vips.join(' ')],
+    ['heals', status.vips.length > 0 ? status.vips.join(' ') : 'nothing: it has no datapath'],
     [
       'mesh',
       `${others} other ${others === 1 ? 'node' : 'nodes'}${gone.length > 0 ? `; ${gone.join(', ')}` : ''}; homes on ${homes.nodes}${homes.settling ? ', settling' : ''}`,

@@ -252,7 +252,11 @@ export class Edge {
       for (const one of opened) one.close();
       throw error;
     }
-    for (const one of opened) this.#listeners.set(one.name, one);
+    for (const one of opened) {
+      this.#listeners.set(one.name, one);
+      // They may have changed since it was made.
+      one.renewTicketKeys();
+    }
   }
 
   #closeListenersExcept(wanted: readonly Listener[]): void {

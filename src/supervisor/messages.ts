@@ -32,12 +32,14 @@ export type ToWorker =
       readonly type: 'start';
       readonly config: Config;
       readonly health: readonly OriginHealth[];
-      /** 48 bytes that seal TLS session tickets, the same in every worker. */
-      readonly ticketKeys: Uint8Array<ArrayBuffer>;
+      /** They seal TLS session tickets, the same in every worker; see `ticketKeys` below. */
+      readonly ticketKeys: readonly Uint8Array[];
     }
   /** Answered by `applied`. */
   | { readonly type: 'apply'; readonly id: number; readonly config: Config }
   | ({ readonly type: 'health' } & OriginHealth)
+  /** Keys of 48 bytes that seal TLS session tickets: the first does, tickets under any resume. */
+  | { readonly type: 'ticketKeys'; readonly keys: readonly Uint8Array[] }
   /** Answered by `collected`. */
   | { readonly type: 'collect'; readonly id: number; readonly metrics: boolean }
   /** Open log files anew. */

@@ -16,6 +16,7 @@ import type { SocketHandle } from './listen-sockets.ts';
 import type { Failure, MetricsSnapshot, OriginHealth, ToWorker } from './messages.ts';
 import { MetricsTotal } from './metrics-total.ts';
 import { degradations, mergedSites, type NodeStatus, sum } from './status.ts';
+import { NodeTicketKeys } from './ticket-keys.ts';
 import { type Collected, type SlotOwner, WorkerSlot } from './worker-slot.ts';
 
 /** A worker that takes longer to take a configuration over is stuck. */
@@ -58,7 +59,7 @@ export class Supervisor implements SlotOwner {
   readonly #deps: SupervisorDeps;
   readonly #board = new HealthBoard();
   readonly #metrics = new MetricsTotal();
-  readonly #ticketKeys = new Uint8Array(randomBytes(48));
+  readonly #ticketKeys = new NodeTicketKeys(new Uint8Array(randomBytes(48)));
   readonly #startedMs = performance.now();
   #slots: WorkerSlot[] = [];
   #retiring = new Set<WorkerSlot>();
@@ -155,6 +156,13 @@ export class Supervisor implements SlotOwner {
     for (const slot of this.#slots) slot.tell({ type: 'health', ...health });
   }
 
+  /** Gives every worker, also those to come, the TLS ticket keys of all nodes. The first seals. */
+  setTicketKeys(keys: readonly Uint8Array[]): void {
+    this.#ticketKeys.replace(keys);
+    const { all } = this.#ticketKeys;
+    for (const slot of this.#slots) slot.tell({ type: 'ticketKeys', keys: all });
+  }
+
   async status(): Promise<NodeStatus> {
     const slots = [...this.#slots, ...this.#retiring];
     const collected = await Promise.all(slots.map((slot) => this.#collect(slot, false)));
@@ -216,7 +224,7 @@ export class Supervisor implements SlotOwner {
       type: 'start',
       config: this.config,
       health: this.#board.unhealthy,
-      ticketKeys: this.#ticketKeys,
+      ticketKeys: this.#ticketKeys.all,
     };
   }
 

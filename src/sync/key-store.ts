@@ -34,13 +34,26 @@ export interface ClusterKeysNotice {
   readonly type: 'clusterKeys';
 }
 
-/** Give `secret` to every TLS server of this node (`setTicketKeys`). */
-export interface TicketKeyNotice {
-  readonly type: 'ticketKey';
+/**
+ * Give these to every TLS server of this node, say by `Edge.setTicketKeys`: the first seals new
+ * session tickets, tickets under any of them may be opened. The key to come is among them.
+ */
+export interface TicketKeysNotice {
+  readonly type: 'ticketKeys';
+  /** Number of the key that seals. */
   readonly epoch: number;
-  /** 48 bytes. */
-  readonly secret: Uint8Array;
+  /** 48 bytes each. */
+  readonly secrets: readonly Uint8Array[];
 }
+
+/** What outlives the process; see {@link StoredRing}. */
+export interface KeyStoreState {
+  readonly useVersion: number;
+  readonly retired: readonly number[];
+}
+
+/** How {@link KeyStore.renewTicketKey} ended. `pending`: the next key is on its way already. */
+export type TicketKeyRenewal = 'done' | 'pending';
 
 const RETIRED_MAX = 32;
 /** After a change the state is sent to this many nodes, this many times. */
@@ -52,7 +65,9 @@ const SPREAD_GAP_MS = 60;
  * Keys for all nodes, over the wire: a small state that every node merges (sets that only grow, one
  * register with a version), told to some at each change, compared with a random node now and then.
  * TLS ticket keys are made by the live node whose id sorts first; if two do so in a split mesh, one
- * of the two keys wins everywhere after the split.
+ * of the two keys wins everywhere after the split. A new ticket key is told first and used
+ * `ticketKeyLeadMs` later; who knows it opens its tickets from that moment on. So no ticket meets a
+ * node that lacks its key, unless that node was cut off for the whole lead.
  */
 export class KeyStore implements MeshComponent {
   readonly channels: readonly Channel[] = [CHANNEL_KEY_STATE, CHANNEL_KEY_DIGEST];
@@ -75,8 +90,10 @@ export class KeyStore implements MeshComponent {
   #spreadAtMs = Number.POSITIVE_INFINITY;
   #spreadRounds = 0;
   #activationMs = Number.POSITIVE_INFINITY;
-  #serving: Epoch | undefined;
+  /** As last told to the application: the one that seals first. */
+  #serving: readonly Epoch[] = [];
 
+  /** @param state Of an earlier process. */
   constructor(
     nowMs: number,
     peers: PeerTable,
@@ -84,6 +101,7 @@ export class KeyStore implements MeshComponent {
     suite: CipherSuite,
     random: Random,
     settings: KeyStoreSettings = KEY_STORE_DEFAULTS,
+    state: KeyStoreState = { useVersion: 0, retired: [] },
   ) {
     this.#peers = peers;
     this.#keyring = keyring;
@@ -91,11 +109,18 @@ export class KeyStore implements MeshComponent {
     this.#random = random;
     this.#settings = settings;
     this.#startMs = nowMs;
+    this.#useVersion = state.useVersion;
+    this.#retired.push(...state.retired.slice(-RETIRED_MAX));
     this.#compareAtMs = nowMs + random.float() * settings.compareIntervalMs;
   }
 
   get epochs(): TicketEpochs {
     return this.#epochs;
+  }
+
+  /** What the next process of this node must know, besides the keys of the keyring. */
+  get state(): KeyStoreState {
+    return { useVersion: this.#useVersion, retired: [...this.#retired] };
   }
 
   /** Adds a cluster key on every node. Nobody uses it yet. */
@@ -118,6 +143,13 @@ export class KeyStore implements MeshComponent {
     const answer = this.#keyring.retire(id);
     if (answer === 'done') this.#bury(id);
     return this.#done(nowMs, answer, out);
+  }
+
+  /** Makes a new TLS ticket key before its time, on all nodes; it seals after the usual lead. */
+  renewTicketKey(nowMs: number, out: Outbox): TicketKeyRenewal {
+    if (Number.isFinite(this.#epochs.nextActivationMs(nowMs))) return 'pending';
+    this.#makeEpoch(nowMs, out);
+    return 'done';
   }
 
   handle(nowMs: number, event: MeshEvent, out: Outbox): void {
@@ -170,6 +202,7 @@ export class KeyStore implements MeshComponent {
       return 'same';
     }
     const generation = this.#keyring.generation;
+    const useVersion = this.#useVersion;
     const buried = this.#retired.length;
     let isChanged = false;
     for (const secret of state.secrets) {
@@ -188,7 +221,8 @@ export class KeyStore implements MeshComponent {
       this.#bury(id);
     }
     for (const epoch of state.epochs) if (this.#epochs.merge(nowMs, epoch)) isChanged = true;
-    if (this.#keyring.generation !== generation || this.#retired.length !== buried) {
+    const isUsedAnew = this.#useVersion !== useVersion;
+    if (this.#keyring.generation !== generation || isUsedAnew || this.#retired.length !== buried) {
       isChanged = true;
       out.notify({ type: 'clusterKeys' } satisfies ClusterKeysNotice);
     }
@@ -236,6 +270,11 @@ export class KeyStore implements MeshComponent {
     if (nowMs - this.#startMs < this.#settings.settleMs || !this.#isFirst()) return;
     const newest = this.#epochs.newest;
     if (newest !== undefined && nowMs - newest.madeAtMs < this.#settings.ticketKeyMs) return;
+    this.#makeEpoch(nowMs, out);
+  }
+
+  #makeEpoch(nowMs: number, out: Outbox): void {
+    const { newest } = this.#epochs;
     this.#epochs.merge(nowMs, {
       number: (newest?.number ?? 0) + 1,
       secret: this.#suite.randomBytes(TICKET_SECRET_BYTES),
@@ -261,11 +300,14 @@ export class KeyStore implements MeshComponent {
   #serve(nowMs: number, out: Outbox): void {
     this.#activationMs = this.#epochs.nextActivationMs(nowMs);
     const current = this.#epochs.current(nowMs);
-    if (current === undefined || current === this.#serving) return;
-    this.#serving = current;
+    if (current === undefined) return;
+    const others = this.#epochs.all.filter((epoch) => epoch !== current).reverse();
+    const serving = [current, ...others];
+    if (isSameList(serving, this.#serving)) return;
+    this.#serving = serving;
     this.counters.ticketKeyEpoch = current.number;
-    const { number: epoch, secret } = current;
-    const notice: TicketKeyNotice = { type: 'ticketKey', epoch, secret };
+    const secrets = serving.map(({ secret }) => secret);
+    const notice: TicketKeysNotice = { type: 'ticketKeys', epoch: current.number, secrets };
     out.notify(notice);
   }
 
@@ -300,4 +342,8 @@ export class KeyStore implements MeshComponent {
     });
     return this.#suite.hash([state]).subarray(0, 4);
   }
+}
+
+function isSameList(a: readonly Epoch[], b: readonly Epoch[]): boolean {
+  return a.length === b.length && a.every((epoch, i) => epoch === b[i]);
 }

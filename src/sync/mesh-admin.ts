@@ -1,19 +1,44 @@
+import type { KeyReport, KeyStorage } from '../proto/key-report.ts';
 import { clusterKeyText, keyIdText, parseClusterKey, parseKeyId } from './cluster-key.ts';
 import type { Outbox, PeerIndex } from './core.ts';
 import type { KeyStore } from './key-store.ts';
+import type { KeyringAnswer } from './keyring.ts';
 import type { MeshCore } from './mesh-core.ts';
 import { type NodesReport, nodesReport } from './nodes-report.ts';
 
-/** What `holdfast keys list --json` prints. Never a secret. */
+/** What one node knows of the keys. Never a secret. */
 export interface KeysReport {
   readonly keys: readonly { readonly id: string; readonly used: boolean }[];
   /** Number of the TLS ticket key in use; 0 before the first. */
   readonly ticketKeyEpoch: number;
+  /** Where this node's next process finds the keys; file and error are null when there is none. */
+  readonly storage: {
+    readonly state: KeyStorage;
+    readonly file: string | null;
+    readonly error: string | null;
+  };
 }
 
-/** How a change of the keys ended. `done` and `already` are good. */
+/** The keys of one node, as it says. */
+export interface NodeKeys {
+  readonly id: string;
+  readonly keys: readonly string[];
+  readonly used: string;
+  readonly ticketKeyEpoch: number;
+  readonly storage: KeyStorage;
+}
+
+/** What `holdfast keys list --json` prints. */
+export interface MeshKeysReport extends KeysReport {
+  /** Sorted by id; the asked node is among them. */
+  readonly nodes: readonly NodeKeys[];
+  /** Nodes that did not answer. */
+  readonly silent: readonly string[];
+}
+
+/** How a change of the keys ended. `done`, `already` and `pending` (it is on its way) are good. */
 export interface KeyChange {
-  readonly result: 'done' | 'already' | 'unknownKey' | 'inUse' | 'full' | 'retired' | 'malformed';
+  readonly result: KeyringAnswer | 'retired' | 'pending';
   /** Of the key meant; empty when it could not be read. */
   readonly id: string;
 }
@@ -22,6 +47,11 @@ export interface KeyChange {
 export interface AdministeredMesh {
   readonly core: MeshCore;
   readonly keys: KeyStore;
+  readonly keyStorage: KeyStorage;
+  readonly keyringFile:
+    | { readonly path: string; readonly error: string | null; settled(): Promise<void> }
+    | undefined;
+  keyReports(waitMs: number): Promise<Map<string, KeyReport>>;
   act<T>(call: (nowMs: number, out: Outbox) => T): T;
 }
 
@@ -44,7 +74,43 @@ export class MeshAdmin {
     const keys = keyring
       .keys()
       .map(({ id }) => ({ id: keyIdText(id), used: id === keyring.used.id }));
-    return { keys, ticketKeyEpoch: this.#mesh.keys.counters.ticketKeyEpoch };
+    const { keyringFile: file, keyStorage: state } = this.#mesh;
+    return {
+      keys,
+      ticketKeyEpoch: this.#mesh.keys.counters.ticketKeyEpoch,
+      storage: { state, file: file?.path ?? null, error: file?.error ?? null },
+    };
+  }
+
+  /** Resolves when the disk has what changed so far, or does not take it: `error` says why. */
+  async keysStored(): Promise<KeysReport['storage']> {
+    await this.#mesh.keyringFile?.settled();
+    return this.keys().storage;
+  }
+
+  /** The keys of all nodes, which are asked. @param waitMs Who is silent for so long is left out. */
+  async keysOfAll(waitMs: number): Promise<MeshKeysReport> {
+    await this.keysStored();
+    const reports = await this.#mesh.keyReports(waitMs);
+    const nodes = [...reports]
+      .map(([id, { ids, used, ticketEpoch, storage }]) => ({
+        id,
+        keys: ids.map(keyIdText),
+        used: keyIdText(used),
+        ticketKeyEpoch: ticketEpoch,
+        storage,
+      }))
+      .sort((a, b) => (a.id < b.id ? -1 : 1));
+    const silent = this.nodes()
+      .nodes.filter(({ id, state }) => state !== 'left' && !reports.has(id))
+      .map(({ id }) => id);
+    return { ...this.keys(), nodes, silent };
+  }
+
+  /** Makes a new TLS ticket key on all nodes before its time. */
+  renewTicketKey(): KeyChange {
+    const result = this.#mesh.act((nowMs, out) => this.#mesh.keys.renewTicketKey(nowMs, out));
+    return { result, id: '' };
   }
 
   /** @param text As `holdfast keys generate` prints it. */

@@ -4,16 +4,27 @@
  */
 import { createSocket, type Socket } from 'node:dgram';
 import { HoldfastError } from '../errors.ts';
+import type { KeyReport, KeyStorage } from '../proto/key-report.ts';
 import type { Identity } from './cipher-suite.ts';
-import type { MemberFacts, MeshComponent, MeshNotice, Outbox, PeerTable } from './core.ts';
+import type {
+  MemberFacts,
+  MeshComponent,
+  MeshNotice,
+  Outbox,
+  PeerIndex,
+  PeerTable,
+} from './core.ts';
+import { KeyCensus, type KeyReportNotice } from './key-census.ts';
 import {
   type ClusterKeysNotice,
   KEY_STORE_DEFAULTS,
   KeyStore,
   type KeyStoreSettings,
-  type TicketKeyNotice,
+  type TicketKeysNotice,
 } from './key-store.ts';
 import { Keyring } from './keyring.ts';
+import { KeyringFile } from './keyring-file.ts';
+import { type StartingRing, startingRing } from './keyring-state.ts';
 import { PROTOCOL_MAX, PROTOCOL_MIN } from './membership.ts';
 import { MeshCore } from './mesh-core.ts';
 import { nodeCipher } from './node-cipher.ts';
@@ -35,6 +46,11 @@ export interface MeshOptions {
   readonly join?: readonly string[];
   /** Cluster keys, 32 bytes each; the first is used, all are accepted. */
   readonly keys: readonly Uint8Array[];
+  /**
+   * Absolute name of the file that keeps cluster keys which came over the wire. It goes before
+   * `keys`: see {@link startingRing}. Default: they are lost at the end of the process.
+   */
+  readonly keyringFile?: string;
   /** Keeps clusters apart. Default `holdfast`. */
   readonly label?: string;
   /** One life of this node's kernel sockets: the same for two processes after one another. */
@@ -53,7 +69,7 @@ export interface MeshOptions {
     random: Random,
   ) => readonly MeshComponent[];
   /** Everything that happens, called outside of any core. */
-  readonly onNotice?: (notice: MeshNotice | ClusterKeysNotice | TicketKeyNotice) => void;
+  readonly onNotice?: (notice: MeshNotice | ClusterKeysNotice | TicketKeysNotice) => void;
   /** For tests and benchmarks: answers false for a datagram that shall be lost. */
   readonly datagramFilter?: (direction: 'in' | 'out') => boolean;
 }
@@ -89,6 +105,13 @@ export class Mesh {
   readonly keys: KeyStore;
   readonly streams: Streams;
   readonly socketCounters: MeshSocketCounters = { sendErrors: 0, socketErrors: 0 };
+  /** Where cluster keys are kept; `undefined` when nowhere. */
+  readonly keyringFile: KeyringFile | undefined;
+  /** With which cluster keys this process began. */
+  readonly startingRing: StartingRing;
+  readonly #census: KeyCensus;
+  readonly #startGeneration: number;
+  readonly #counts = new Map<number, (peer: PeerIndex, report: KeyReport) => void>();
   readonly #socket: Socket;
   readonly #options: MeshOptions;
   readonly #addresses = new Map<string, SocketAddress>();
@@ -101,13 +124,18 @@ export class Mesh {
 
   /**
    * Binds and starts. The node joins in the background.
-   * @throws MeshListenError when the address is taken or not ours.
+   * @throws MeshListenError when the address is taken or not ours, KeyringFileError when there is a
+   * keyring that cannot be used.
    */
   static async start(options: MeshOptions): Promise<Mesh> {
     const at = parseSocketAddress(options.listen);
     if (at === undefined) {
       throw new MeshListenError(options.listen, 'not an IP address with a port');
     }
+    const label = options.label ?? 'holdfast';
+    const { keyringFile: path } = options;
+    const file = path === undefined ? undefined : new KeyringFile(path, label);
+    const ring = startingRing(nodeCipher, options.keys, file?.read());
     // A port that the system chose for UDP may be taken for TCP: then another one.
     for (let tries = at.port === 0 ? ANY_PORT_TRIES : 1; ; tries -= 1) {
       const socket = openSocket(at);
@@ -115,7 +143,7 @@ export class Mesh {
       try {
         await bind(socket, at);
         const { port } = socket.address();
-        mesh = new Mesh(options, socket, socketAddressText(at.host, port));
+        mesh = new Mesh(options, ring, file, socket, socketAddressText(at.host, port));
         await mesh.streams.listen({ ...at, port });
       } catch (error) {
         socket.close();
@@ -123,15 +151,26 @@ export class Mesh {
         throw new MeshListenError(options.listen, error);
       }
       mesh.#begin();
+      // A ring that was left behind must not come back.
+      if (ring.origin === 'replaced') mesh.#storeKeys();
       return mesh;
     }
   }
 
-  private constructor(options: MeshOptions, socket: Socket, bound: string) {
+  private constructor(
+    options: MeshOptions,
+    ring: StartingRing,
+    file: KeyringFile | undefined,
+    socket: Socket,
+    bound: string,
+  ) {
     this.#options = options;
     this.#socket = socket;
+    this.keyringFile = file;
+    this.startingRing = ring;
     const nowMs = performance.now();
-    const keyring = new Keyring(nodeCipher, options.label ?? 'holdfast', options.keys);
+    const keyring = new Keyring(nodeCipher, options.label ?? 'holdfast', ring.secrets);
+    this.#startGeneration = keyring.generation;
     const facts: MemberFacts = {
       id: options.id,
       pop: options.pop ?? options.id,
@@ -145,6 +184,7 @@ export class Mesh {
       draining: false,
     };
     let keys: KeyStore | undefined;
+    let census: KeyCensus | undefined;
     this.core = new MeshCore({
       facts,
       seeds: options.join ?? [],
@@ -163,12 +203,14 @@ export class Mesh {
       },
       components: (peers, random) => {
         const settings = { ...KEY_STORE_DEFAULTS, ...options.keySettings };
-        keys = new KeyStore(nowMs, peers, keyring, nodeCipher, random.fork(), settings);
+        keys = new KeyStore(nowMs, peers, keyring, nodeCipher, random.fork(), settings, ring);
+        census = new KeyCensus(peers, () => this.#keyReport());
         const others = options.components?.(nowMs, peers, random.fork()) ?? [];
-        return [keys, endOfLives((id, run) => this.#ended.push([id, run])), ...others];
+        return [keys, census, endOfLives((id, run) => this.#ended.push([id, run])), ...others];
       },
     });
     this.keys = keys!;
+    this.#census = census!;
     const host = {
       up: (remote: Parameters<MeshCore['streamUp']>[1], called: boolean) =>
         this.#drive((now) => this.core.streamUp(now, remote, called)),
@@ -202,6 +244,36 @@ export class Mesh {
     this.#drive((nowMs) => this.core.declare(nowMs, facts));
   }
 
+  /** Where the cluster keys of this node would be found by its next process. */
+  get keyStorage(): KeyStorage {
+    const state = this.keyringFile?.state ?? 'empty';
+    if (state !== 'empty') return state;
+    if (this.core.keyring.generation === this.#startGeneration) return 'configured';
+    return this.keyringFile === undefined ? 'nowhere' : 'storing';
+  }
+
+  /**
+   * Asks all nodes for their cluster keys.
+   * @returns what they answered by name, this node's own answer among it. Who is silent for `waitMs`
+   * is missing.
+   */
+  async keyReports(waitMs: number): Promise<Map<string, KeyReport>> {
+    const reports = new Map<string, KeyReport>();
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const { ask, asked } = this.act((_nowMs, out) => this.#census.ask(out));
+    this.#counts.set(ask, (peer, report) => {
+      const id = this.peers.get(peer)?.id;
+      if (id === undefined) return;
+      reports.set(id, report);
+      if (reports.size === asked) resolve();
+    });
+    const timer = setTimeout(resolve, waitMs);
+    if (asked > 0) await promise;
+    clearTimeout(timer);
+    this.#counts.delete(ask);
+    return reports.set(this.core.membership.self.id, { ask, ...this.#keyReport() });
+  }
+
   /** Says good-bye, repeats it for a second, then closes. */
   async leave(): Promise<void> {
     this.#drive((nowMs) => this.core.leave(nowMs));
@@ -216,6 +288,7 @@ export class Mesh {
     if (this.#closed) return;
     this.#closed = true;
     clearTimeout(this.#timer);
+    await this.keyringFile?.settled();
     await this.streams.close();
     await new Promise<void>((resolve) => {
       this.#socket.close(() => resolve());
@@ -241,7 +314,33 @@ export class Mesh {
     // Not from within the core: a stream that closes tells it so.
     while (this.#ended.length > 0) this.streams.drop(...this.#ended.pop()!);
     this.#arm();
-    for (const notice of this.#notices.splice(0)) this.#options.onNotice?.(notice);
+    for (const notice of this.#notices.splice(0)) {
+      if (notice.type === 'clusterKeys') this.#storeKeys();
+      if (notice.type === 'keyReport') {
+        const { peer, report } = notice as KeyReportNotice;
+        this.#counts.get(report.ask)?.(peer, report);
+      } else this.#options.onNotice?.(notice);
+    }
+  }
+
+  #keyReport(): Omit<KeyReport, 'ask'> {
+    const { keyring } = this.core;
+    return {
+      used: keyring.used.id,
+      ids: keyring.keys().map(({ id }) => id),
+      ticketEpoch: this.keys.counters.ticketKeyEpoch,
+      storage: this.keyStorage,
+    };
+  }
+
+  #storeKeys(): void {
+    const { keyring } = this.core;
+    const others = keyring.keys().filter((key) => key !== keyring.used);
+    this.keyringFile?.save({
+      label: this.#options.label ?? 'holdfast',
+      secrets: [keyring.used, ...others].map(({ secret }) => secret),
+      ...this.keys.state,
+    });
   }
 
   #arm(): void {

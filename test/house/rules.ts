@@ -72,6 +72,8 @@ export const shells: ReadonlyMap<string, string> = new Map([
   ['src/edge/route.ts', 'owns the links to origins, draws randomness for its pool'],
   ['src/edge/ticket-keys.ts', 'draws the IV of each ticket'],
   ['src/edge/tunnel.ts', 'relays between sockets'],
+  ['src/sync/keyring-file.ts', 'reads and writes the keyring'],
+  ['src/sync/mesh-node.ts', 'starts a mesh behind real sockets'],
   ['src/sync/mesh.ts', 'owns the UDP socket, the streams and the one timer'],
   ['src/sync/node-cipher.ts', 'draws keys'],
   ['src/sync/streams.ts', 'owns the TCP connections between nodes'],

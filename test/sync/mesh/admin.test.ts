@@ -71,7 +71,7 @@ test('the commands rotate a key through the admin server', async () => {
   const server = createServer(async (asked, answer) => {
     const body = asked.method === 'POST' ? ((await json(asked)) as Record<string, string>) : {};
     const routes: Record<string, () => unknown> = {
-      'GET /mesh/keys': () => a.keys(),
+      'GET /mesh/keys': () => a.keysOfAll(2_000),
       'GET /mesh/nodes': () => a.nodes(),
       'POST /mesh/keys/add': () => a.addKey(body.key!),
       'POST /mesh/keys/use': () => a.useKey(body.id!),
@@ -79,7 +79,7 @@ test('the commands rotate a key through the admin server', async () => {
     };
     const handler = routes[`${asked.method} ${asked.url}`];
     answer.statusCode = handler === undefined ? 404 : 200;
-    answer.end(JSON.stringify(handler?.() ?? { error: 'no such path' }));
+    answer.end(JSON.stringify((await handler?.()) ?? { error: 'no such path' }));
   });
   servers.push(server);
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -103,7 +103,7 @@ test('the commands rotate a key through the admin server', async () => {
   await until('used on b', () => b.keys().keys.some((key) => key.id === id && key.used));
   assert.equal((await run(['keys', 'retire', old])).code, 0);
   await until('retired on b', () => b.keys().keys.length === 1);
-  assert.match((await run(['keys', 'list'])).out, new RegExp(`\\* +${id}`));
+  assert.match((await run(['keys', 'list'])).out, new RegExp(`\\* +${id} +all 2 +2 of 2`));
   assert.match((await run(['keys', 'use', 'zzz'])).err, /eight hexadecimal digits/);
   const nodes = await run(['nodes', '--json']);
   assert.equal(nodes.code, 0, nodes.err);
