@@ -2,25 +2,10 @@
  * How long the event loop stands still while a homes table is built, and how long the whole takes.
  * Usage: node bench/homes/rebuild.ts [nodes]
  */
-import type { Member } from '../../src/sync/core.ts';
 import { Homes } from '../../src/sync/homes.ts';
+import { memberNamed } from './member.ts';
 
 const nodes = Number(process.argv[2] ?? 500);
-
-const member = (id: string, status: Member['status'] = 'alive'): Member => ({
-  id,
-  pop: 'p',
-  address: '192.0.2.1:7946',
-  boot: 1,
-  run: 1,
-  configDigest: 0,
-  version: '0',
-  protocolMin: 1,
-  protocolMax: 1,
-  draining: false,
-  status,
-  incarnation: 0,
-});
 
 function build(homes: Homes, nowMs: number): { wholeMs: number; ticks: number; worstMs: number } {
   let wholeMs = 0;
@@ -40,12 +25,12 @@ function build(homes: Homes, nowMs: number): { wholeMs: number; ticks: number; w
 
 for (let round = 0; round < 3; round++) {
   const homes = new Homes();
-  homes.start(0, 0, member('node-0'));
-  for (let i = 1; i < nodes; i++) homes.observe(0, 'joined', i, member(`node-${i}`));
+  homes.start(0, 0, memberNamed('node-0'));
+  for (let i = 1; i < nodes; i++) homes.observe(0, 'joined', i, memberNamed(`node-${i}`));
   const start = build(homes, 1_000);
-  homes.observe(20_000, 'left', 7, member('node-7', 'left'));
+  homes.observe(20_000, 'left', 7, memberNamed('node-7', { status: 'left' }));
   const leave = build(homes, 21_000);
-  homes.observe(40_000, 'alive', 7, member('node-7'));
+  homes.observe(40_000, 'alive', 7, memberNamed('node-7'));
   const join = build(homes, 41_000);
   console.log(JSON.stringify({ nodes, start, leave, join }));
 }

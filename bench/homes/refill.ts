@@ -4,24 +4,15 @@
  * Usage: node bench/homes/refill.ts [tickets]
  */
 import { KEY_WORDS } from '../../src/proto/ticket-key.ts';
-import type { Member, MeshEvent, Outbox, PeerIndex, PeerTable } from '../../src/sync/core.ts';
+import type { MeshEvent, Outbox, PeerIndex, PeerTable } from '../../src/sync/core.ts';
 import { Directory } from '../../src/sync/directory/directory.ts';
 import { Random } from '../../src/sync/random.ts';
+import { memberNamed } from './member.ts';
 
 const count = Number(process.argv[2] ?? 1_000_000);
 const DELAY_MS = 1;
 const random = new Random(7);
-const facts = { pop: 'p', configDigest: 0, version: '0', protocolMin: 1, protocolMax: 1 };
-const members: Member[] = [0, 1].map((i) => ({
-  ...facts,
-  id: `node-${i}`,
-  address: `192.0.2.${i}:7946`,
-  boot: 1,
-  run: 1,
-  draining: false,
-  status: 'alive',
-  incarnation: 0,
-}));
+const members = [0, 1].map((i) => memberNamed(`node-${i}`));
 const tableOf = (self: PeerIndex): PeerTable => ({
   self,
   get: (peer) => members[peer],

@@ -4,9 +4,10 @@
  * Usage: node bench/homes/stream.ts [ticketsPerSecond] [seconds] [loss]
  */
 import { KEY_WORDS } from '../../src/proto/ticket-key.ts';
-import type { Member, MeshEvent, Outbox, PeerIndex, PeerTable } from '../../src/sync/core.ts';
+import type { MeshEvent, Outbox, PeerIndex, PeerTable } from '../../src/sync/core.ts';
 import { Directory } from '../../src/sync/directory/directory.ts';
 import { Random } from '../../src/sync/random.ts';
+import { memberNamed } from './member.ts';
 
 const perSecond = Number(process.argv[2] ?? 10_000);
 const seconds = Number(process.argv[3] ?? 20);
@@ -15,20 +16,7 @@ const NODES = 3;
 const DELAY_MS = 1;
 
 const random = new Random(7);
-const members: Member[] = Array.from({ length: NODES }, (_, i) => ({
-  id: `node-${i}`,
-  pop: 'p',
-  address: `192.0.2.${i}:7946`,
-  boot: 1,
-  run: 1,
-  configDigest: 0,
-  version: '0',
-  protocolMin: 1,
-  protocolMax: 1,
-  draining: false,
-  status: 'alive',
-  incarnation: 0,
-}));
+const members = Array.from({ length: NODES }, (_, i) => memberNamed(`node-${i}`));
 const indices = members.map((_, i) => i);
 
 const tableOf = (self: PeerIndex): PeerTable => ({

@@ -1,10 +1,10 @@
-import { KEY_WORDS, readShortKey, SHORT_KEY_BYTES } from '../../src/proto/ticket-key.ts';
 import { Directory } from '../../src/sync/directory/directory.ts';
-import type { DirectorySettings } from '../../src/sync/directory/settings.ts';
+import type { DirectoryOptions } from '../../src/sync/directory/settings.ts';
 import { NO_HOME } from '../../src/sync/homes-build.ts';
 import type { SimNode } from '../../src/sync/sim/sim-node.ts';
 import type { TrialPart } from '../../src/sync/sim/trial.ts';
 import type { World } from '../../src/sync/sim/world.ts';
+import { flowKey } from '../mesh/flow.ts';
 
 const BUCKETS = 256;
 const LOAD_GAP_MS = 200;
@@ -12,6 +12,14 @@ const COMPLAINTS_MAX = 3;
 /** Two digests and a repair, after the last change of a table has settled. */
 const REPAIR_MS = 4_000;
 const WATCH_GAP_MS = 250;
+/** New flows for the streams alone: so many on so many nodes, at once. */
+const BURST_NODES = 5;
+const BURST_FLOWS = 10;
+/**
+ * By then they are at their homes, without anti-entropy: a home compares no digest before a gap has
+ * been open for 2 s.
+ */
+const BURST_MS = 2_000;
 
 interface Flow {
   readonly n: number;
@@ -25,18 +33,6 @@ interface Kernel {
   directory: Directory;
 }
 
-function flowKey(n: number): Uint32Array {
-  const bytes = new Uint8Array(SHORT_KEY_BYTES);
-  const view = new DataView(bytes.buffer);
-  view.setUint32(0, 0xcb007100 + (n >>> 16));
-  view.setUint32(4, 0xc000020a);
-  view.setUint16(8, n & 0xffff);
-  view.setUint16(10, 443);
-  const key = new Uint32Array(KEY_WORDS);
-  readShortKey(bytes, 0, key);
-  return key;
-}
-
 function bucketOf(n: number): number {
   return (Math.imul(n, 0x9e3779b1) >>> 16) % BUCKETS;
 }
@@ -44,8 +40,9 @@ function bucketOf(n: number): number {
 /**
  * Flow tickets under load while the faults happen. When all is quiet, every live flow must be at
  * every one of its homes, all nodes must agree on the homes, and no flow that ended may be found.
+ * Then a burst of new flows must be at their homes {@link BURST_MS} later, whatever the loss.
  */
-export function ticketPart(seed: number, settings: Partial<DirectorySettings> = {}): TrialPart {
+export function ticketPart(seed: number, settings: Partial<DirectoryOptions> = {}): TrialPart {
   const kernels = new Map<SimNode, Kernel>();
   const ended: number[] = [];
   let world: World;
@@ -59,6 +56,12 @@ export function ticketPart(seed: number, settings: Partial<DirectorySettings> = 
     world.act(node, (nowMs, out) => {
       directory.publish(nowMs, bucketOf(flow.n), flowKey(flow.n), flow.generation, out);
     });
+  };
+
+  const accept = (node: SimNode): void => {
+    const flow = { n: ++flows, generation: ++generation };
+    kernels.get(node)!.flows.set(flow.n, flow);
+    publish(node, flow);
   };
 
   const load = (): void => {
@@ -75,11 +78,17 @@ export function ticketPart(seed: number, settings: Partial<DirectorySettings> = 
       world.act(node, (nowMs, out) => {
         kernel.directory.end(nowMs, bucketOf(flow.n), flowKey(flow.n), flow.generation, out);
       });
-    } else {
-      const flow = { n: ++flows, generation: ++generation };
-      kernel.flows.set(flow.n, flow);
-      publish(node, flow);
+    } else accept(node);
+  };
+
+  const burst = (): string[] => {
+    const chosen = world.up();
+    world.random.shuffle(chosen);
+    for (const node of chosen.slice(0, BURST_NODES)) {
+      for (let i = 0; i < BURST_FLOWS; i += 1) accept(node);
     }
+    world.runUntil(world.nowMs + BURST_MS);
+    return checkTickets(world, kernels, ended).map((text) => `after the burst ${text}`);
   };
 
   const watchHomes = (): void => {
@@ -126,7 +135,8 @@ export function ticketPart(seed: number, settings: Partial<DirectorySettings> = 
       return world.nowMs < unsettledAtMs + REPAIR_MS;
     },
     check() {
-      return checkTickets(world, kernels, ended);
+      const complaints = checkTickets(world, kernels, ended);
+      return complaints.length > 0 ? complaints : burst();
     },
   };
 }

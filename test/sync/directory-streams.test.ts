@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { flowKey } from '../../bench/mesh/flow.ts';
 import { readFrame } from '../../src/proto/ticket-frame.ts';
 import { IN_STREAM_TIMES, InStream } from '../../src/sync/directory/in-stream.ts';
 import { OUT_STREAM_LIMITS, OutStream } from '../../src/sync/directory/out-stream.ts';
 import { Pace } from '../../src/sync/pace.ts';
-import { flowKey } from './directory-world.ts';
 
 const frame = (sequence: number, repeats = false) => ({
   stream: 1,

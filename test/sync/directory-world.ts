@@ -4,7 +4,9 @@
  * only the directory, so that its tests say what went wrong.
  */
 import assert from 'node:assert/strict';
-import { KEY_WORDS, readShortKey, SHORT_KEY_BYTES } from '../../src/proto/ticket-key.ts';
+import { memberNamed } from '../../bench/homes/member.ts';
+import { flowKey, flowNumber } from '../../bench/mesh/flow.ts';
+import { KEY_WORDS } from '../../src/proto/ticket-key.ts';
 import type {
   Member,
   MemberChange,
@@ -53,19 +55,6 @@ interface Parcel {
 export interface Flow {
   readonly n: number;
   readonly generation: number;
-}
-
-/** The flow numbered by `n`: its key, and the bucket that the tests' hash gives it. */
-export function flowKey(n: number): Uint32Array {
-  const bytes = new Uint8Array(SHORT_KEY_BYTES);
-  const view = new DataView(bytes.buffer);
-  view.setUint32(0, 0xcb007100 + (n >>> 16));
-  view.setUint32(4, 0xc000020a);
-  view.setUint16(8, n & 0xffff);
-  view.setUint16(10, 443);
-  const key = new Uint32Array(KEY_WORDS);
-  readShortKey(bytes, 0, key);
-  return key;
 }
 
 export class Node {
@@ -151,9 +140,7 @@ export class Node {
     for (let chain = 0; chain < tenure.chains; chain++) {
       for (let t = tickets.firstInChain(tenure, chain); t !== NONE; t = tickets.nextInChain(t)) {
         tickets.readKey(t, key);
-        const ports = key[8]! & 0xffff;
-        const n = ((key[3]! >>> 24) << 16) | ((ports & 0xff) << 8) | (ports >>> 8);
-        list.push(`${n}@${tickets.generationOf(t)}`);
+        list.push(`${flowNumber(key)}@${tickets.generationOf(t)}`);
       }
     }
     return list.sort();
@@ -260,9 +247,7 @@ export class World {
 
   #member(node: Node, status: MemberStatus): Member {
     const { id, boot, run } = node;
-    const versions = { configDigest: 0, version: '0', protocolMin: 1, protocolMax: 1 };
-    const place = { pop: 'p', address: `192.0.2.${node.number}:7946` };
-    return { id, boot, run, ...versions, ...place, draining: false, status, incarnation: 0 };
+    return memberNamed(id, { boot, run, status, address: `192.0.2.${node.number}:7946` });
   }
 
   /** Everybody (or only `seers`) hears of a change. */

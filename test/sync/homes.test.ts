@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { memberNamed } from '../../bench/homes/member.ts';
 import type { Member, MemberStatus } from '../../src/sync/core.ts';
 import { Homes } from '../../src/sync/homes.ts';
 import { candidate, HomesBuild, NO_HOME } from '../../src/sync/homes-build.ts';
@@ -9,22 +10,7 @@ import { Random } from '../../src/sync/random.ts';
 
 const quick = { buckets: 1_024, gatherMs: 0, holdDownMs: 1_000, settleMs: 2_000 };
 
-function member(id: string, status: MemberStatus = 'alive'): Member {
-  return {
-    id,
-    pop: 'p',
-    address: '192.0.2.1:7946',
-    boot: 1,
-    run: 1,
-    configDigest: 0,
-    version: '0',
-    protocolMin: 1,
-    protocolMax: 1,
-    draining: false,
-    status,
-    incarnation: 0,
-  };
-}
+const member = (id: string, status: MemberStatus = 'alive'): Member => memberNamed(id, { status });
 
 /** The definition, without any of the short cuts. */
 function naive(ids: readonly string[], bucket: number, replicas: number): string[] {

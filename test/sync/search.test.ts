@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { flowKey } from '../../bench/mesh/flow.ts';
 import { writeAnswer } from '../../src/proto/ticket-query.ts';
 import { nodeHash } from '../../src/sync/homes-score.ts';
-import { flowKey, type Node, settled, type World } from './directory-world.ts';
+import { type Node, settled, type World } from './directory-world.ts';
 
 const homes = { buckets: 256 };
 

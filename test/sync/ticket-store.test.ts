@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { flowKey as flow, flowNumber } from '../../bench/mesh/flow.ts';
 import {
   isMapped,
   isNewer,
@@ -21,18 +22,6 @@ import type { Tenure } from '../../src/sync/ticket-tenure.ts';
 
 const BUCKETS = 256;
 
-/** A v4 flow numbered by `n`, and the bucket our tests give it. */
-function flow(n: number): Uint32Array {
-  const bytes = new Uint8Array(SHORT_KEY_BYTES);
-  const view = new DataView(bytes.buffer);
-  view.setUint32(0, 0xcb007100 + (n >>> 16));
-  view.setUint32(4, 0xc000020a);
-  view.setUint16(8, n & 0xffff);
-  view.setUint16(10, 443);
-  const key = new Uint32Array(KEY_WORDS);
-  readShortKey(bytes, 0, key);
-  return key;
-}
 const bucketOf = (n: number): number => (n * 37) % BUCKETS;
 
 function store(capacity = 10_000, changes?: TicketChanges): TicketStore {
@@ -43,15 +32,13 @@ function store(capacity = 10_000, changes?: TicketChanges): TicketStore {
 /** Numbers of the flows in a tenure, through its chains. */
 function listed(tickets: TicketStore, tenure: Tenure): number[] {
   const key = new Uint32Array(KEY_WORDS);
-  const bytes = new Uint8Array(KEY_BYTES);
   const found: number[] = [];
   for (let chain = 0; chain < tenure.chains; chain++) {
     let count = 0;
     let digest = 0;
     for (let at = tickets.firstInChain(tenure, chain); at !== NONE; at = tickets.nextInChain(at)) {
       tickets.readKey(at, key);
-      writeKey(key, bytes, 0);
-      const n = (bytes[15]! << 16) | (bytes[32]! << 8) | bytes[33]!;
+      const n = flowNumber(key);
       found.push(n);
       assert.equal(tenure.chainOf(tickets.bucketOf(at)), chain);
       assert.equal(tickets.bucketOf(at), bucketOf(n));

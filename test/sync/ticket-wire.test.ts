@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { flowKey } from '../../bench/mesh/flow.ts';
 import {
   readDigest,
   readReply,
@@ -13,7 +14,6 @@ import { readAck, readFrame, writeAck, writeFrameHead } from '../../src/proto/ti
 import { KEY_BYTES, KEY_WORDS, readKey } from '../../src/proto/ticket-key.ts';
 import { PartWriter, partEnd, readPart } from '../../src/proto/ticket-part.ts';
 import { readAnswers, readAsks, writeAnswer, writeAsk } from '../../src/proto/ticket-query.ts';
-import { flowKey } from './directory-world.ts';
 
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
 const unhex = (text: string): Uint8Array =>

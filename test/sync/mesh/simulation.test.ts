@@ -122,6 +122,26 @@ test('without anti-entropy flow tickets are missing at their homes', () => {
   );
 });
 
+test('without requests for missing frames new flow tickets are late at their homes', () => {
+  const failures = (retransmit: boolean) =>
+    range(1, 6).flatMap(
+      (seed) =>
+        runTrial({
+          nodes: 12,
+          seed,
+          loss: 0.1,
+          faults: [],
+          parts: [ticketPart(seed, { stream: { retransmit } })],
+        }).failures,
+    );
+  assert.deepEqual(failures(true), []);
+  const late = failures(false);
+  assert.ok(
+    late.some((failure) => /after the burst .* is not at its home/.test(failure)),
+    late.join('\n'),
+  );
+});
+
 // The numbers that the mesh promises, in small.
 
 test('a crash is noticed in time at 5 % loss, and nobody healthy is declared dead', () => {
