@@ -4,7 +4,11 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { decodeKeyState, encodeKeyState } from '../../../src/proto/key-state.ts';
 import type { Outbox } from '../../../src/sync/core.ts';
-import { KEY_STORE_DEFAULTS, KeyStore } from '../../../src/sync/key-store.ts';
+import {
+  KEY_STORE_DEFAULTS,
+  KeyStore,
+  type KeyStoreSettings,
+} from '../../../src/sync/key-store.ts';
 import { clusterKeyId, Keyring } from '../../../src/sync/keyring.ts';
 import { Random } from '../../../src/sync/random.ts';
 import { shamCipher } from '../../../src/sync/sim/sham-cipher.ts';
@@ -14,7 +18,8 @@ import { TicketEpochs } from '../../../src/sync/ticket-epochs.ts';
 
 const settings = { ...KEY_STORE_DEFAULTS, ticketKeyMs: 20_000, ticketKeyLeadMs: 4_000 };
 
-function meshOf(nodes: number, seed: number, loss = 0.05) {
+function meshOf(nodes: number, seed: number, loss = 0.05, change: Partial<KeyStoreSettings> = {}) {
+  const given = { ...settings, ...change };
   const stores = new Map<SimNode, KeyStore>();
   const suite = shamCipher(new Random(seed));
   const world: World = new World({
@@ -25,7 +30,7 @@ function meshOf(nodes: number, seed: number, loss = 0.05) {
       // The node's own keyring stays as it is: here only agreement is tested.
       const keyring = new Keyring(suite, 'sim', [SIM_SECRET]);
       const nowMs = node.localMs(world.nowMs);
-      const store = new KeyStore(nowMs, peers, keyring, suite, random, settings);
+      const store = new KeyStore(nowMs, peers, keyring, suite, random, given);
       stores.set(node, store);
       Object.assign(store, { testKeyring: keyring });
       return [store];
@@ -43,10 +48,12 @@ function meshOf(nodes: number, seed: number, loss = 0.05) {
     });
   const ticketKey = (node: SimNode) =>
     String(stores.get(node)!.epochs.current(node.localMs(world.nowMs))?.secret.subarray(0, 4));
-  const change = (node: SimNode, call: (store: KeyStore, nowMs: number, out: Outbox) => unknown) =>
-    world.act(node, (nowMs, out) => call(stores.get(node)!, nowMs, out));
+  const changeKeys = (
+    node: SimNode,
+    call: (store: KeyStore, nowMs: number, out: Outbox) => unknown,
+  ) => world.act(node, (nowMs, out) => call(stores.get(node)!, nowMs, out));
   const distinct = (of: (node: SimNode) => string) => new Set(world.up().map(of)).size;
-  return { world, stores, suite, view, ticketKey, change, distinct };
+  return { world, stores, suite, view, ticketKey, change: changeKeys, distinct };
 }
 
 const secret = (byte: number) => new Uint8Array(32).fill(byte);
@@ -106,6 +113,63 @@ test('TLS ticket keys are the same everywhere and change over together', () => {
   assert.ok(!seen.has('undefined'));
   // Each node counts down by itself: they differ by the way that the news took, no more.
   assert.ok(splitMs <= seen.size * 300, `${splitMs} ms with two keys`);
+});
+
+/** How often a node would seal with a key that another does not know, over some rotations. */
+function gapsOf(seed: number, ticketKeyLeadMs: number): { gaps: number; keys: number } {
+  const { world, stores } = meshOf(12, seed, 0.1, { ticketKeyLeadMs });
+  world.runUntil(15_000);
+  const names = (node: SimNode) =>
+    stores.get(node)!.epochs.all.map(({ secret: key }) => String(key.subarray(0, 8)));
+  const sealing = (node: SimNode) => {
+    const epoch = stores.get(node)!.epochs.current(node.localMs(world.nowMs));
+    return String(epoch!.secret.subarray(0, 8));
+  };
+  let gaps = 0;
+  const keys = new Set<string>();
+  for (let atMs = 15_000; atMs < 120_000; atMs += 50) {
+    world.runUntil(atMs);
+    // One process restarts with nothing in its memory, one stands still.
+    if (atMs === 40_000) world.crash(world.nodes[5]!);
+    if (atMs === 41_000) world.start(world.nodes[5]!);
+    if (atMs === 60_000) world.stall(world.nodes[7]!, 3_000);
+    const ready = world.up().filter((node) => names(node).length > 0);
+    const known = ready.map((node) => new Set(names(node)));
+    for (const node of ready) {
+      const key = sealing(node);
+      keys.add(key);
+      gaps += known.filter((set) => !set.has(key)).length;
+    }
+    if (atMs > 45_000) assert.equal(ready.length, 12);
+  }
+  return { gaps, keys: keys.size };
+}
+
+test('no node ever seals a TLS ticket with a key that another one does not know', () => {
+  for (const seed of [11, 12, 13]) {
+    const { gaps, keys } = gapsOf(seed, 4_000);
+    assert.ok(keys >= 5, `${keys} keys`);
+    assert.equal(gaps, 0, `seed ${seed}`);
+  }
+});
+
+test('without a lead, new TLS tickets meet nodes that do not know their key', () => {
+  assert.ok(gapsOf(11, 0).gaps > 0);
+});
+
+test('a TLS ticket key can be replaced before its time, once at a time', () => {
+  const { world, ticketKey, change, distinct } = meshOf(6, 14, 0.05, { ticketKeyMs: 3_600_000 });
+  world.runUntil(20_000);
+  const before = ticketKey(world.nodes[2]!);
+  change(world.nodes[4]!, (store, nowMs, out) => {
+    assert.equal(store.renewTicketKey(nowMs, out), 'done');
+    assert.equal(store.renewTicketKey(nowMs, out), 'pending');
+  });
+  world.runUntil(23_000);
+  assert.equal(ticketKey(world.nodes[2]!), before);
+  world.runUntil(26_000);
+  assert.equal(distinct(ticketKey), 1);
+  assert.notEqual(ticketKey(world.nodes[2]!), before);
 });
 
 test('the maker of ticket keys may die, restart or be cut off', () => {
