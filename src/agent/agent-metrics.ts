@@ -1,6 +1,6 @@
 /** What an agent counts, for Prometheus. Everything is read when it is asked for. */
 import { Counter, Gauge, Registry } from 'prom-client';
-import { COUNTS, VERDICTS } from '../datapath/verdicts.ts';
+import { COUNTS, VERDICTS, WAYS } from '../datapath/verdicts.ts';
 import type { Directory } from '../sync/directory/directory.ts';
 import type { Mesh } from '../sync/mesh.ts';
 import type { Sessions } from '../sync/sessions.ts';
@@ -74,6 +74,18 @@ function addHealing(registry: Registry, agent: Agent): void {
       this.reset();
       for (const [verdict, count] of Object.entries(agent.datapath.verdicts.read())) {
         this.inc({ verdict }, count);
+      }
+    },
+  });
+  new Counter({
+    name: 'holdfast_datapath_tunnel_packets_total',
+    help: `Packets sent into the tunnel: ${WAYS.map(([name, what]) => `${name} (${what})`).join('; ')}.`,
+    labelNames: ['way'],
+    registers,
+    collect() {
+      this.reset();
+      for (const [way, count] of Object.entries(agent.datapath.ways.read())) {
+        this.inc({ way }, count);
       }
     },
   });

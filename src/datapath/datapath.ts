@@ -3,7 +3,7 @@
  * this process; a later one takes them over. See docs/design/datapath.md.
  */
 import { randomInt } from 'node:crypto';
-import { existsSync, mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { canonicalAddress, type Endpoint, flowKey, isIPv6Text } from './address-bytes.ts';
 import { ensureBpffs, releaseBpffs, removePinsExcept } from './bpffs.ts';
@@ -28,8 +28,13 @@ import {
   TUNNEL_MAC,
   tunnelOverheadBytes,
 } from './tunnel-device.ts';
-import { otherCounters, type PerCpuCounts, verdictCounters } from './verdict-counters.ts';
-import type { CountName, VerdictName } from './verdicts.ts';
+import {
+  otherCounters,
+  type PerCpuCounts,
+  verdictCounters,
+  wayCounters,
+} from './verdict-counters.ts';
+import type { CountName, VerdictName, WayName } from './verdicts.ts';
 import { VipSet } from './vip-set.ts';
 
 export interface DatapathOptions {
@@ -107,6 +112,8 @@ export class Datapath {
   readonly tracer: Tracer;
   readonly vips: VipSet;
   readonly verdicts: PerCpuCounts<VerdictName>;
+  /** Packets sent into the tunnel, by how they got there. */
+  readonly ways: PerCpuCounts<WayName>;
   readonly counts: PerCpuCounts<CountName>;
   /**
    * True when an earlier agent's state was found: its tickets, its own flows and its boot go on.
@@ -131,6 +138,7 @@ export class Datapath {
     this.tracer = new Tracer(object.program('hf_trace'));
     this.vips = new VipSet(map('hf_vips'));
     this.verdicts = verdictCounters(map('hf_verdicts'));
+    this.ways = wayCounters(map('hf_ways'));
     this.counts = otherCounters(map('hf_counts'));
   }
 
@@ -160,7 +168,7 @@ export class Datapath {
       datapath = new Datapath(options, object);
       const tunnel = ensureTunnel({ device: options.tunnelDevice, port: options.tunnelPort });
       datapath.#configure(tunnel, underlay, uplinks);
-      datapath.#attach(tunnel, uplinks);
+      datapath.#attach(tunnel, underlay, uplinks);
       // The programs of another layout healed until now; from here on ours do.
       removePinsExcept(options.pinDirectory, LAYOUT_NAME);
       if (!datapath.inherited) datapath.#adopt();
@@ -234,6 +242,9 @@ export class Datapath {
     config.set('tunnel_port', options.tunnelPort);
     config.set('underlay6', underlay6 ? 1 : 0);
     config.set('shared_uplink', uplinks.includes(underlay) ? 1 : 0);
+    const [sourceMin, sourceMax] = localPorts();
+    config.set('source_min', sourceMin);
+    config.set('source_span', sourceMax - sourceMin);
     config.setMac('tunnel_mac', TUNNEL_MAC);
     config.setMac('inner_mac', INNER_MAC);
     const self = { address: options.underlay, boot: this.boot, state: 'self' } as const;
@@ -242,7 +253,7 @@ export class Datapath {
     this.vips.replace(options.vips);
   }
 
-  #attach(tunnel: Device, uplinks: readonly Device[]): void {
+  #attach(tunnel: Device, underlay: Device, uplinks: readonly Device[]): void {
     const directory = layoutDirectory(this.options.pinDirectory);
     mkdirSync(directory, { recursive: true });
     const program = this.#object.program.bind(this.#object);
@@ -260,6 +271,15 @@ export class Datapath {
         direction: 'egress' as const,
       },
     ]);
+    // Without Ethernet there is nothing to learn: all packets take the tunnel device.
+    if (underlay.linkType === 'ether' && !uplinks.includes(underlay)) {
+      hooks.push({
+        name: `link-under-${underlay.name}`,
+        program: program('hf_under'),
+        ifindex: underlay.ifindex,
+        direction: 'egress',
+      });
+    }
     // Who relays must be able to receive first.
     hooks.unshift({
       name: 'link-tunnel',
@@ -330,6 +350,13 @@ function checkOptions(options: Required<DatapathOptions>): void {
   if (options.uplinks.length === 0) {
     throw new DatapathError('ERR_DATAPATH_ARGUMENT', 'the datapath needs an uplink');
   }
+}
+
+/** The tunnel device takes its source ports from here; packets we wrap ourselves must not differ. */
+function localPorts(): [number, number] {
+  const text = readFileSync('/proc/sys/net/ipv4/ip_local_port_range', 'latin1');
+  const [min = 0, max = 0] = text.trim().split(/\s+/).map(Number);
+  return [min, max];
 }
 
 function deviceNamed(devices: readonly Device[], name: string): Device {

@@ -22,6 +22,7 @@ export const MAPS = [
   'hf_vips',
   'hf_nodes',
   'hf_members',
+  'hf_hops',
   'hf_homes',
   'hf_tickets',
   'hf_births',
@@ -29,12 +30,20 @@ export const MAPS = [
   'hf_misses',
   'hf_windows',
   'hf_verdicts',
+  'hf_ways',
   'hf_counts',
   'hf_events',
 ] as const;
 export type MapName = (typeof MAPS)[number];
 
-export const PROGRAMS = ['hf_uplink', 'hf_tunnel', 'hf_away', 'hf_state', 'hf_trace'] as const;
+export const PROGRAMS = [
+  'hf_uplink',
+  'hf_tunnel',
+  'hf_away',
+  'hf_under',
+  'hf_state',
+  'hf_trace',
+] as const;
 export type ProgramName = (typeof PROGRAMS)[number];
 
 /** Offset of `max_entries` in `struct bpf_map_info`, and enough of that struct. */

@@ -5,7 +5,7 @@
  */
 
 /** Names the directory of the pins: maps of another layout are never taken over. */
-export const LAYOUT = 1;
+export const LAYOUT = 2;
 
 export const NODES_MAX = 1_024;
 export const BUCKETS = 65_536;
@@ -40,10 +40,23 @@ export const CONFIG = {
   shared_uplink: 61,
   tunnel_mac: 62,
   inner_mac: 68,
-  zero: 74,
+  source_min: 74,
+  source_span: 76,
+  zero: 78,
 } as const;
 
 export const NODE = { bytes: 32, address: 0, boot: 16, state: 20, zero: 21 } as const;
+
+export const HOP = {
+  bytes: 32,
+  until_ns: 0,
+  ifindex: 8,
+  bytes_max: 12,
+  dscp: 14,
+  ttl: 15,
+  macs: 16,
+  zero: 28,
+} as const;
 
 /** Values of {@link NODE}.state. */
 export const EMPTY = 0;

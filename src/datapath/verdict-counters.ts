@@ -1,6 +1,13 @@
 /** The counts of verdicts, summed over the processors. */
 import { callBpf, check } from './libbpf.ts';
-import { COUNTS, type CountName, VERDICTS, type VerdictName } from './verdicts.ts';
+import {
+  COUNTS,
+  type CountName,
+  VERDICTS,
+  type VerdictName,
+  WAYS,
+  type WayName,
+} from './verdicts.ts';
 
 export class PerCpuCounts<Name extends string> {
   readonly #fd: number;
@@ -34,6 +41,13 @@ export function verdictCounters(fd: number): PerCpuCounts<VerdictName> {
   return new PerCpuCounts(
     fd,
     VERDICTS.map(([name]) => name),
+  );
+}
+
+export function wayCounters(fd: number): PerCpuCounts<WayName> {
+  return new PerCpuCounts(
+    fd,
+    WAYS.map(([name]) => name),
   );
 }
 

@@ -36,9 +36,19 @@ export const VERDICTS = [
   ['born', 'uplink, leaving: SYN-ACK, flow ticket born'],
   ['born_again', 'uplink, leaving: SYN-ACK sent once more'],
   ['born_limited', 'uplink, leaving: SYN-ACK, its ticket waits for the whole connection'],
+  ['tunnel_away', 'leaving: tunnel packet made by these programs'],
+  ['tunnel_seen', 'leaving: tunnel packet of the tunnel device, its way is noted'],
 ] as const;
 
 export type VerdictName = (typeof VERDICTS)[number][0];
+
+/** How packets get into the tunnel, in the order of `enum hf_way`. */
+export const WAYS = [
+  ['device', 'wrapped by the tunnel device'],
+  ['direct', 'wrapped by the programs, and sent as packets of the device were last seen to leave'],
+] as const;
+
+export type WayName = (typeof WAYS)[number][0];
 
 /** Other counts, in the order of `enum hf_count`. */
 export const COUNTS = [

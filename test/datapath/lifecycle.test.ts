@@ -13,9 +13,11 @@ import { Datapath, removeDatapath } from '../../src/datapath/datapath.ts';
 import type { DatapathError } from '../../src/datapath/datapath-error.ts';
 import { doctor } from '../../src/datapath/doctor.ts';
 import type { EventReader } from '../../src/datapath/event-ring.ts';
+import { LAYOUT } from '../../src/datapath/layout.ts';
 import { FrameSocket } from './raw-socket.ts';
 
 const skip = skipReason();
+const LAYOUT_NAME = `v${LAYOUT}`;
 const VIP = { address: '192.0.2.10', port: 443 };
 const SILENT: EventReader = {
   born: () => {},
@@ -174,10 +176,10 @@ describe('life of the datapath', { skip }, () => {
       frames.send(packet);
       assert.equal(seen(), 1);
       assert.deepEqual(
-        readdirSync(join(pinDirectory, 'v1'))
+        readdirSync(join(pinDirectory, LAYOUT_NAME))
           .filter((name) => name.startsWith('link-'))
           .sort(),
-        ['link-away-other', 'link-state', 'link-tunnel', 'link-uplink-other'],
+        ['link-away-other', 'link-state', 'link-tunnel', 'link-under-up', 'link-uplink-other'],
       );
     } finally {
       frames.close();
@@ -190,7 +192,7 @@ describe('life of the datapath', { skip }, () => {
       start();
       running!.close();
       // As an agent of another version would have left it.
-      renameSync(join(pinDirectory, 'v1'), join(pinDirectory, 'v99'));
+      renameSync(join(pinDirectory, LAYOUT_NAME), join(pinDirectory, 'v99'));
       start();
       assert.ok(!running!.inherited);
       assert.ok(!existsSync(join(pinDirectory, 'v99')));

@@ -181,7 +181,14 @@ for (const { family, client, vip, syncookies } of [
 
     /** The verdict that `send` causes, other than the noise of neighbour discovery. */
     function verdictOf(send: () => void): VerdictName | 'none' {
-      const ignored = new Set<string>(['other', 'away', 'born', 'born_again']);
+      const ignored = new Set<string>([
+        'other',
+        'away',
+        'born',
+        'born_again',
+        'tunnel_away',
+        'tunnel_seen',
+      ]);
       const before = datapath.verdicts.read();
       send();
       for (let turn = 0; turn < 2_000; turn++) {

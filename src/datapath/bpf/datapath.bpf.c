@@ -15,6 +15,8 @@
 #include "parse.h"
 #include "owner.h"
 #include "tunnel.h"
+#include "direct.h"
+#include "own.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 /* By which compiler, from which sources; for the test that compares. The kernel never sees it. */
@@ -40,16 +42,39 @@ static __always_inline int drop(__u32 verdict)
 	return end(verdict, TC_DROP);
 }
 
-/*
- * The tunnel chooses its source port by the packet's hash. Ours is at hand, and spares the kernel to
- * take the packet apart once more.
- */
-static __always_inline int send(struct __sk_buff *skb, const struct hf_config *c, __u32 bucket,
-				__u32 slot, __u32 stage, __u32 verdict)
+static __always_inline void by(__u32 way)
 {
-	bpf_set_hash(skb, bucket << 16 | bucket);
+	__u64 *n = bpf_map_lookup_elem(&hf_ways, &way);
+
+	if (n)
+		(*n)++;
+}
+
+/*
+ * The tunnel device chooses its source port by the packet's hash, and devices their queues. Ours is at
+ * hand, spares the kernel to take the packet apart once more, and keeps a flow's packets together that
+ * took different ways into the tunnel.
+ */
+static __always_inline int send(struct __sk_buff *skb, const struct packet *p,
+				const struct hf_config *c, __u32 bucket, __u32 slot, __u32 stage,
+				__u32 verdict)
+{
+	struct hf_node *to = node(slot);
+	int action;
+
+	if (!to || !answers(to))
+		return drop(HF_V_UNSENT);
+	bpf_set_hash(skb, hash_of(bucket));
+	action = direct(skb, p, c, slot << 16 | bucket, stage);
+	if (action == TC_DROP)
+		return drop(HF_V_UNSENT);
+	if (action >= 0) {
+		by(HF_W_DIRECT);
+		return end(verdict, action);
+	}
 	if (address_to(skb, c, slot, stage))
 		return drop(HF_V_UNSENT);
+	by(HF_W_DEVICE);
 	return end(verdict, bpf_redirect(c->tunnel_ifindex, 0));
 }
 
@@ -102,7 +127,7 @@ static __always_inline int relay(struct __sk_buff *skb, const struct packet *p,
 		bpf_map_delete_elem(&hf_misses, &p->key);
 		tell(HF_EV_SWITCHED | ticket->source << 8, owner, 0, &p->key, c);
 	}
-	return send(skb, c, bucket, owner, S_DELIVER, HF_V_RELAY_TICKET);
+	return send(skb, p, c, bucket, owner, S_DELIVER, HF_V_RELAY_TICKET);
 }
 
 static __always_inline int tunnel_port(const struct packet *p, const struct hf_config *c)
@@ -153,7 +178,7 @@ int hf_uplink(struct __sk_buff *skb)
 		/* Bounds the tunnel packets that a flood of made-up flows can cause. */
 		if (!within(HF_L_FIND, c->finds_max))
 			return drop(HF_V_FIND_LIMITED);
-		return send(skb, c, a.bucket, a.slot, S_FIND, HF_V_FIND);
+		return send(skb, &p, c, a.bucket, a.slot, S_FIND, HF_V_FIND);
 	case HF_LOST:
 		return pass(HF_V_OWNER_LOST);
 	}
@@ -176,13 +201,13 @@ static __always_inline int find(struct __sk_buff *skb, const struct packet *p,
 	if (a.who == HF_LOST)
 		return pass(HF_V_FOUND_LOST);
 	if (a.who != HF_THERE || a.slot == sender || !ticket)
-		return send(skb, c, a.bucket, sender, S_REJECT, HF_V_REJECT_FIND);
+		return send(skb, p, c, a.bucket, sender, S_REJECT, HF_V_REJECT_FIND);
 	if (ticket->told_entry != sender || now_ms - ticket->told_ms >= 1000) {
 		ticket->told_entry = sender;
 		ticket->told_ms = now_ms;
 		tell(HF_EV_FOUND, sender, 0, &p->key, c);
 	}
-	return send(skb, c, a.bucket, a.slot, S_DELIVER, HF_V_FOUND_THERE);
+	return send(skb, p, c, a.bucket, a.slot, S_DELIVER, HF_V_FOUND_THERE);
 }
 
 /*
@@ -205,9 +230,9 @@ static __always_inline int rejected(struct __sk_buff *skb, const struct packet *
 	if (a.who == HF_LOST)
 		return pass(HF_V_FOUND_LOST);
 	if (a.who == HF_THERE && a.slot != sender)
-		return send(skb, c, a.bucket, a.slot, S_DELIVER, HF_V_FIND_AGAIN);
+		return send(skb, p, c, a.bucket, a.slot, S_DELIVER, HF_V_FIND_AGAIN);
 	if (a.who == HF_ASK && a.slot != sender)
-		return send(skb, c, a.bucket, a.slot, S_FIND, HF_V_FIND_AGAIN);
+		return send(skb, p, c, a.bucket, a.slot, S_FIND, HF_V_FIND_AGAIN);
 	return unknown(p, c, sender);
 }
 
@@ -235,7 +260,7 @@ int hf_tunnel(struct __sk_buff *skb)
 	case S_DELIVER:
 		if (held_here(skb, &p, &socket) != HELD_NOT)
 			return pass(HF_V_DELIVERED);
-		return send(skb, c, bucket_of(&p.key, c->hash_seed), *sender, S_REJECT,
+		return send(skb, &p, c, bucket_of(&p.key, c->hash_seed), *sender, S_REJECT,
 			    HF_V_REJECT_DELIVER);
 	case S_FIND:
 		return find(skb, &p, c, *sender);
@@ -282,6 +307,36 @@ static __always_inline int born(struct __sk_buff *skb, const struct packet *p, _
 	return pass(HF_V_BORN);
 }
 
+static __always_inline int away(struct __sk_buff *skb, const struct hf_config *c,
+				const struct ip4 *ip4, const struct ip6 *ip6)
+{
+	if (ip4 ? tunnel_leaves4(skb, c, ip4) : tunnel_leaves6(skb, c, ip6))
+		return pass(HF_V_TUNNEL_SEEN);
+	return pass(HF_V_AWAY);
+}
+
+/* On the underlay's device, when that is no uplink. */
+SEC("tc")
+int hf_under(struct __sk_buff *skb)
+{
+	struct hf_config *c = config();
+	struct ip4 ip4;
+	struct ip6 ip6;
+
+	if (!c)
+		return TC_NEXT;
+	if (skb->cb[0] == OURS)
+		return pass(HF_V_TUNNEL_AWAY);
+	if (skb->protocol == bpf_htons(ETH_P_IP)) {
+		if (!bpf_skb_load_bytes(skb, ETH_HEAD, &ip4, sizeof(ip4)))
+			return away(skb, c, &ip4, 0);
+	} else if (skb->protocol == bpf_htons(ETH_P_IPV6)) {
+		if (!bpf_skb_load_bytes(skb, ETH_HEAD, &ip6, sizeof(ip6)))
+			return away(skb, c, 0, &ip6);
+	}
+	return pass(HF_V_AWAY);
+}
+
 SEC("tc")
 int hf_away(struct __sk_buff *skb)
 {
@@ -291,12 +346,15 @@ int hf_away(struct __sk_buff *skb)
 
 	if (!c)
 		return TC_NEXT;
+	if (skb->cb[0] == OURS)
+		return pass(HF_V_TUNNEL_AWAY);
 	if (skb->protocol == bpf_htons(ETH_P_IP)) {
 		struct ip4 ip;
 
-		if (bpf_skb_load_bytes(skb, ETH_HEAD, &ip, sizeof(ip)) ||
-		    ip.protocol != IPPROTO_TCP)
+		if (bpf_skb_load_bytes(skb, ETH_HEAD, &ip, sizeof(ip)))
 			return pass(HF_V_AWAY);
+		if (ip.protocol != IPPROTO_TCP)
+			return away(skb, c, &ip, 0);
 		p.family = 4;
 		p.l4 = ETH_HEAD + (ip.version_ihl & 15) * 4;
 		mapped(p.key.client, ip.daddr);
@@ -304,8 +362,10 @@ int hf_away(struct __sk_buff *skb)
 	} else if (skb->protocol == bpf_htons(ETH_P_IPV6)) {
 		struct ip6 ip;
 
-		if (bpf_skb_load_bytes(skb, ETH_HEAD, &ip, sizeof(ip)) || ip.nexthdr != IPPROTO_TCP)
+		if (bpf_skb_load_bytes(skb, ETH_HEAD, &ip, sizeof(ip)))
 			return pass(HF_V_AWAY);
+		if (ip.nexthdr != IPPROTO_TCP)
+			return away(skb, c, 0, &ip);
 		p.family = 6;
 		p.l4 = ETH_HEAD + sizeof(ip);
 		__builtin_memcpy(p.key.client, ip.daddr, 16);
@@ -320,51 +380,6 @@ int hf_away(struct __sk_buff *skb)
 	p.key.client_port = tcp.dest;
 	p.key.vip_port = tcp.source;
 	return born(skb, &p, tcp.seq, c);
-}
-
-static __always_inline int key_of(struct sock *sk, struct hf_key *key)
-{
-	const struct sock_common *s = &sk->__sk_common;
-	__u16 family = BPF_CORE_READ(s, skc_family);
-
-	if (family == AF_INET) {
-		mapped(key->client, BPF_CORE_READ(s, skc_daddr));
-		mapped(key->vip, BPF_CORE_READ(s, skc_rcv_saddr));
-	} else if (family == AF_INET6) {
-		/* Also right for IPv4 on an IPv6 socket: the kernel keeps the mapped form here. */
-		BPF_CORE_READ_INTO(&key->client, s, skc_v6_daddr);
-		BPF_CORE_READ_INTO(&key->vip, s, skc_v6_rcv_saddr);
-	} else {
-		return -1;
-	}
-	key->client_port = BPF_CORE_READ(s, skc_dport);
-	/* At CLOSE the kernel has already given skc_num back. */
-	key->vip_port = BPF_CORE_READ((struct inet_sock *)sk, inet_sport);
-	return 0;
-}
-
-static __always_inline void established(const struct hf_key *key, struct hf_config *c)
-{
-	struct hf_birth *birth = bpf_map_lookup_elem(&hf_births, key);
-	struct hf_own own = {};
-	__u32 told = 0;
-
-	own.bucket = bucket_of(key, c->hash_seed);
-	if (birth) {
-		own.generation = birth->generation;
-		told = birth->told;
-		bpf_map_delete_elem(&hf_births, key);
-	} else {
-		own.generation = __sync_fetch_and_add(&c->generation, 1) + 1;
-	}
-	if (bpf_map_update_elem(&hf_own, key, &own, BPF_ANY)) {
-		/* Without it nobody would ever end the ticket. */
-		count(HF_C_OWN_FULL);
-		if (told)
-			tell(HF_EV_ENDED, c->self, own.generation, key, c);
-		return;
-	}
-	tell((told ? HF_EV_KEPT : HF_EV_BORN) | 1 << 8, c->self, own.generation, key, c);
 }
 
 SEC("tp_btf/inet_sock_set_state")

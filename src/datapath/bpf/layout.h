@@ -10,7 +10,7 @@
 #include <linux/types.h>
 
 /** Raised by every change of a map's key, value, or meaning. Names the directory of the pins. */
-#define HF_LAYOUT 1
+#define HF_LAYOUT 2
 
 #define HF_NODES_MAX 1024
 #define HF_BUCKETS 65536
@@ -56,7 +56,9 @@ struct hf_config {
 	__u8 shared_uplink;   /* members' tunnel packets may arrive on the uplink */
 	__u8 tunnel_mac[6];   /* of every node's tunnel device */
 	__u8 inner_mac[6];    /* source within the tunnel; differs from tunnel_mac */
-	__u8 zero[6];
+	__u16 source_min;     /* source ports of the tunnel begin here */
+	__u16 source_span;    /* and are so many, as the tunnel device chooses them; 0: not known */
+	__u8 zero[2];
 };
 _Static_assert(sizeof(struct hf_config) == 80, "");
 
@@ -75,6 +77,21 @@ struct hf_node {
 	__u8 zero[11];
 };
 _Static_assert(sizeof(struct hf_node) == 32, "");
+
+/**
+ * How packets of the tunnel device to a node were last seen to leave: the frame's head, so that we can
+ * send as it does without it. `until_ns` is written last and read first.
+ */
+struct hf_hop {
+	__u64 until_ns;  /* on the coarse clock; older ones are forgotten */
+	__u32 ifindex;
+	__u16 bytes_max; /* longest IP packet seen to leave in one piece */
+	__u8 dscp;       /* in its place in the header's second byte, ECN bits clear */
+	__u8 ttl;
+	__u8 macs[12];   /* destination, source */
+	__u32 zero;
+};
+_Static_assert(sizeof(struct hf_hop) == 32, "");
 
 /** Key of the map of members: the outer source of a tunnel packet. */
 struct hf_address {
@@ -233,7 +250,17 @@ enum hf_verdict {
 	HF_V_BORN,
 	HF_V_BORN_AGAIN,
 	HF_V_BORN_LIMITED,
+	/* underlay or uplink, away from us */
+	HF_V_TUNNEL_AWAY,
+	HF_V_TUNNEL_SEEN,
 	HF_VERDICTS,
+};
+
+/* How a packet got into the tunnel. */
+enum hf_way {
+	HF_W_DEVICE = 0, /* the tunnel device wrapped it */
+	HF_W_DIRECT,     /* we did, and sent it as the device's packets leave */
+	HF_WAYS,
 };
 
 /* Other counts. */

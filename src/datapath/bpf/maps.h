@@ -40,6 +40,15 @@ struct {
 	__type(value, __u32); /* slot */
 } hf_members SEC(".maps");
 
+/* By slot. Every processor's packets teach and use it. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, HF_NODES_MAX);
+	__type(key, __u32);
+	__type(value, struct hf_hop);
+} hf_hops SEC(".maps");
+
 /* Two tables: one in force, one being written. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -98,6 +107,13 @@ struct {
 	__type(key, __u32);
 	__type(value, __u64);
 } hf_verdicts SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, HF_WAYS);
+	__type(key, __u32);
+	__type(value, __u64);
+} hf_ways SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);

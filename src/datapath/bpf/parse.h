@@ -29,7 +29,8 @@ struct packet {
 	__u8 parsed;
 	__u8 family; /* 4 or 6 */
 	__u8 flags;  /* of TCP */
-	__u8 zero;
+	__u8 ecn;    /* of the IP header */
+	__u32 bytes; /* of the IP packet, without the frame's padding */
 };
 
 static __always_inline void mapped(__be32 *out, __be32 address)
@@ -103,6 +104,8 @@ static __always_inline void parse4(struct __sk_buff *skb, struct packet *p)
 		return;
 	p->family = 4;
 	p->l4 = ETH_HEAD + (ip.version_ihl & 15) * 4;
+	p->ecn = ip.tos & 3;
+	p->bytes = bpf_ntohs(ip.tot_len);
 	mapped(p->key.client, ip.saddr);
 	mapped(p->key.vip, ip.daddr);
 	if (ip.frag_off & bpf_htons(0x1fff)) {
@@ -128,6 +131,8 @@ static __always_inline void parse6(struct __sk_buff *skb, struct packet *p)
 		return;
 	p->family = 6;
 	p->l4 = ETH_HEAD + sizeof(ip);
+	p->ecn = bpf_ntohl(ip.version_class_label) >> 20 & 3;
+	p->bytes = sizeof(ip) + bpf_ntohs(ip.payload_len);
 	__builtin_memcpy(p->key.client, ip.saddr, 16);
 	__builtin_memcpy(p->key.vip, ip.daddr, 16);
 	if (ip.nexthdr == IPPROTO_FRAGMENT) {
