@@ -1,3 +1,4 @@
+import { PROTOCOL_MAX, PROTOCOL_MIN } from '../../src/proto/protocol.ts';
 import type { Member } from '../../src/sync/core.ts';
 
 /** A live node for benchmarks and tests in which only its name matters, or what `changes` says. */
@@ -10,8 +11,8 @@ export function memberNamed(id: string, changes: Partial<Member> = {}): Member {
     run: 1,
     configDigest: 0,
     version: '0',
-    protocolMin: 1,
-    protocolMax: 1,
+    protocolMin: PROTOCOL_MIN,
+    protocolMax: PROTOCOL_MAX,
     draining: false,
     status: 'alive',
     incarnation: 0,

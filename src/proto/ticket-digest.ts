@@ -4,6 +4,7 @@
  *
  *     digest    u32 stream │ u32 sequence │ u32 table │ 64-bit map of groups │ (u32 count, u32 hash) …
  *     reply     u32 stream │ u32 sequence │ u8 status │ if "differs": u8 group │ u8 cells │ (count, hash) …
+ *               │ u32 echo (since protocol 2)
  *     snapshot  u32 stream │ u32 sequence │ u32 table │ u32 generation
  *               │ u32 first bucket │ u32 buckets │ u8 flags │ part
  *
@@ -97,23 +98,40 @@ export interface ReplyMessage {
   /** With `differs`. */
   readonly group: number;
   readonly cells: Digests;
+  /** {@link digestEcho} of the digest that is answered; `undefined` before protocol 2. */
+  readonly echo: number | undefined;
 }
 
-/** @returns bytes written; room for 523 is the caller's duty. */
+/** Tells digests apart that were made after the same frame. Part of the protocol. */
+export function digestEcho(table: number, { counts, hashes }: Digests): number {
+  let echo = table | 0;
+  for (let group = 0; group < counts.length; group++) {
+    echo = Math.imul(echo ^ counts[group]!, 0x85ebca6b);
+    echo = Math.imul(echo ^ (echo >>> 13) ^ hashes[group]!, 0xc2b2ae35);
+    echo ^= echo >>> 16;
+  }
+  return echo >>> 0;
+}
+
+/** @returns bytes written; room for 527 is the caller's duty. */
 export function writeReply(bytes: Uint8Array, message: ReplyMessage): number {
   writeU32(bytes, 0, message.stream);
   writeU32(bytes, 4, message.sequence);
   bytes[8] = STATUSES.indexOf(message.status);
-  if (message.status !== 'differs') return REPLY_HEAD_BYTES;
-  const { counts, hashes } = message.cells;
-  bytes[9] = message.group;
-  bytes[10] = counts.length;
-  let o = REPLY_HEAD_BYTES + 2;
-  for (let cell = 0; cell < counts.length; cell++, o += 8) {
-    writeU32(bytes, o, counts[cell]!);
-    writeU32(bytes, o + 4, hashes[cell]!);
+  let o = REPLY_HEAD_BYTES;
+  if (message.status === 'differs') {
+    const { counts, hashes } = message.cells;
+    bytes[o] = message.group;
+    bytes[o + 1] = counts.length;
+    o += 2;
+    for (let cell = 0; cell < counts.length; cell++, o += 8) {
+      writeU32(bytes, o, counts[cell]!);
+      writeU32(bytes, o + 4, hashes[cell]!);
+    }
   }
-  return o;
+  if (message.echo === undefined) return o;
+  writeU32(bytes, o, message.echo);
+  return o + 4;
 }
 
 /** For replies that carry none. */
@@ -125,17 +143,25 @@ export function readReply(bytes: Uint8Array): ReplyMessage | undefined {
   if (status === undefined) return undefined;
   const stream = readU32(bytes, 0);
   const sequence = readU32(bytes, 4);
-  if (status !== 'differs') return { stream, sequence, status, group: 0, cells: NO_CELLS };
+  if (status !== 'differs') {
+    const echo = readEcho(bytes, REPLY_HEAD_BYTES);
+    return { stream, sequence, status, group: 0, cells: NO_CELLS, echo };
+  }
   const group = bytes[9] ?? DIGEST_GROUPS;
   const count = bytes[10] ?? 0;
   if (group >= DIGEST_GROUPS || count === 0 || count > DIGEST_GROUPS) return undefined;
-  if (bytes.length < REPLY_HEAD_BYTES + 2 + count * 8) return undefined;
+  const end = REPLY_HEAD_BYTES + 2 + count * 8;
+  if (bytes.length < end) return undefined;
   const cells = emptyDigests(count);
   for (let cell = 0, o = REPLY_HEAD_BYTES + 2; cell < count; cell++, o += 8) {
     cells.counts[cell] = readU32(bytes, o);
     cells.hashes[cell] = readU32(bytes, o + 4);
   }
-  return { stream, sequence, status, group, cells };
+  return { stream, sequence, status, group, cells, echo: readEcho(bytes, end) };
+}
+
+function readEcho(bytes: Uint8Array, at: number): number | undefined {
+  return bytes.length < at + 4 ? undefined : readU32(bytes, at);
 }
 
 const PARTIAL = 1;

@@ -43,10 +43,6 @@ import type { MembershipSettings } from './settings.ts';
 import { Suspects } from './suspects.ts';
 import { Suspicion, suspicionMinMs } from './suspicion.ts';
 
-/** The only protocol there is so far; see docs/design/mesh.md on how the next one joins. */
-export const PROTOCOL_MIN = 1;
-export const PROTOCOL_MAX = 1;
-
 const PROBE_FIELDS = new Set([FIELD_PING, FIELD_ACK, FIELD_PING_REQUEST, FIELD_NACK]);
 
 /**
@@ -329,7 +325,8 @@ export class Membership {
   #meet(nowMs: number, claim: Claim, out: MembershipOutbox, exchanged: boolean): void {
     // A dead stranger is nobody's business; keeping it would make forgetting impossible.
     if (claim.address === '' || claim.status === DEAD || claim.status === LEFT) return;
-    if (claim.protocolMin > PROTOCOL_MAX || claim.protocolMax < PROTOCOL_MIN) {
+    const { protocolMin, protocolMax } = this.#self.member;
+    if (claim.protocolMin > protocolMax || claim.protocolMax < protocolMin) {
       this.counters.protocolMismatches += 1;
       return;
     }

@@ -5,6 +5,7 @@
 import { createSocket, type Socket } from 'node:dgram';
 import { HoldfastError } from '../errors.ts';
 import type { KeyReport, KeyStorage } from '../proto/key-report.ts';
+import { PROTOCOL_MAX, PROTOCOL_MIN } from '../proto/protocol.ts';
 import type { Identity } from './cipher-suite.ts';
 import type {
   MemberFacts,
@@ -25,7 +26,6 @@ import {
 import { Keyring } from './keyring.ts';
 import { KeyringFile } from './keyring-file.ts';
 import { type StartingRing, startingRing } from './keyring-state.ts';
-import { PROTOCOL_MAX, PROTOCOL_MIN } from './membership.ts';
 import { MeshCore } from './mesh-core.ts';
 import { nodeCipher } from './node-cipher.ts';
 import { Random } from './random.ts';

@@ -6,6 +6,7 @@
 import assert from 'node:assert/strict';
 import { memberNamed } from '../../bench/homes/member.ts';
 import { flowKey, flowNumber } from '../../bench/mesh/flow.ts';
+import { PROTOCOL_MAX } from '../../src/proto/protocol.ts';
 import { KEY_WORDS } from '../../src/proto/ticket-key.ts';
 import type {
   Member,
@@ -38,6 +39,8 @@ export interface WorldOptions {
   readonly seed: number;
   readonly nodes: number;
   readonly weather?: Partial<Weather>;
+  /** Highest protocol of each node, by number; the present one where there is none. */
+  readonly protocols?: readonly number[];
   readonly directory?: Partial<DirectoryOptions>;
   readonly sessions?: Partial<SessionSettings>;
 }
@@ -246,8 +249,10 @@ export class World {
   }
 
   #member(node: Node, status: MemberStatus): Member {
-    const { id, boot, run } = node;
-    return memberNamed(id, { boot, run, status, address: `192.0.2.${node.number}:7946` });
+    const { id, boot, run, number } = node;
+    const protocolMax = this.#options.protocols?.[number] ?? PROTOCOL_MAX;
+    const address = `192.0.2.${number}:7946`;
+    return memberNamed(id, { boot, run, status, address, protocolMax });
   }
 
   /** Everybody (or only `seers`) hears of a change. */

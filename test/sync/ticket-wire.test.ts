@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { flowKey } from '../../bench/mesh/flow.ts';
 import {
+  digestEcho,
   readDigest,
   readReply,
   readSnapshotHead,
@@ -103,7 +104,8 @@ test('golden: acknowledgement, digest, reply, snapshot, question and answer', ()
   assert.deepEqual(readDigest(unhex(digestText)), digest);
 
   const cells = { counts: new Uint32Array([0, 9]), hashes: new Int32Array([0, 2]) };
-  const reply = { stream: 2, sequence: 3, status: 'differs' as const, group: 17, cells };
+  const echo = undefined;
+  const reply = { stream: 2, sequence: 3, status: 'differs' as const, group: 17, cells, echo };
   const replyText = hex(bytes.subarray(0, writeReply(bytes, reply)));
   assert.equal(
     replyText,
@@ -113,6 +115,18 @@ test('golden: acknowledgement, digest, reply, snapshot, question and answer', ()
   const busy = hex(bytes.subarray(0, writeReply(bytes, { ...reply, status: 'busy' })));
   assert.equal(busy, '00000002' + '00000003' + '01');
   assert.equal(readReply(unhex(busy))?.status, 'busy');
+
+  // Since protocol 2 it names the digest that it answers.
+  for (const [before, status] of [
+    [replyText, 'differs'],
+    [busy, 'busy'],
+  ] as const) {
+    const named = { ...reply, status, echo: 0x0a0b0c0d };
+    const namedText = hex(bytes.subarray(0, writeReply(bytes, named)));
+    assert.equal(namedText, `${before}0a0b0c0d`);
+    assert.equal(readReply(unhex(`${namedText}ffff`))?.echo, 0x0a0b0c0d);
+  }
+  assert.equal(digestEcho(0xdeadbeef, digest).toString(16), 'de38261');
 
   const head = {
     stream: 1,

@@ -1,9 +1,21 @@
 /** A home that is not sure any more asks the owner to compare, until the two have compared. */
-import type { Outbox, PeerIndex } from '../core.ts';
+import { PROTOCOL_CHECKS, sharedProtocol } from '../../proto/protocol.ts';
+import type { Outbox, PeerIndex, PeerTable } from '../core.ts';
 import { CHANNEL_CHECK } from './channels.ts';
 
 const NEVER = Number.POSITIVE_INFINITY;
 const EMPTY = new Uint8Array(0);
+
+/**
+ * Whether a home that is not sure any more may ask the owner, whichever of the two this node is. If
+ * not, the owner must not rely on what the home said once.
+ */
+export function mayAsk(peers: PeerTable, peer: PeerIndex): boolean {
+  const self = peers.get(peers.self);
+  const other = peers.get(peer);
+  if (self === undefined || other === undefined) return false;
+  return sharedProtocol(self, other) >= PROTOCOL_CHECKS;
+}
 
 interface Request {
   againAtMs: number;
@@ -11,6 +23,7 @@ interface Request {
 }
 
 export class Checks {
+  readonly #peers: PeerTable;
   readonly #requests = new Map<PeerIndex, Request>();
   readonly #firstWaitMs: number;
   readonly #lastWaitMs: number;
@@ -18,7 +31,8 @@ export class Checks {
   #dueMs = NEVER;
 
   /** Requests are repeated after `firstWaitMs`, ever more slowly, at last every `lastWaitMs`. */
-  constructor(firstWaitMs: number, lastWaitMs: number) {
+  constructor(peers: PeerTable, firstWaitMs: number, lastWaitMs: number) {
+    this.#peers = peers;
     this.#firstWaitMs = firstWaitMs;
     this.#lastWaitMs = lastWaitMs;
   }
@@ -28,6 +42,7 @@ export class Checks {
   }
 
   request(nowMs: number, owner: PeerIndex): void {
+    if (!mayAsk(this.#peers, owner)) return;
     this.#requests.set(owner, { againAtMs: nowMs, waitMs: this.#firstWaitMs });
     this.#dueMs = nowMs;
     this.service(nowMs);

@@ -2,8 +2,9 @@
  * The flow-ticket directory as a part of the mesh: who owns which flow. Owners publish, homes keep,
  * entries ask. See docs/design/directory.md.
  */
+import { PROTOCOL_CHECKS } from '../../proto/protocol.ts';
 import type { FlowKey } from '../../proto/ticket-key.ts';
-import type { MeshComponent, MeshEvent, Outbox, PeerIndex, PeerTable } from '../core.ts';
+import type { Channel, MeshComponent, MeshEvent, Outbox, PeerIndex, PeerTable } from '../core.ts';
 import { Homes } from '../homes.ts';
 import { type DeleteResult, type PutResult, TicketStore } from '../ticket-store.ts';
 import {
@@ -31,7 +32,7 @@ import {
 type MemberEvent = Extract<MeshEvent, { type: 'member' }>;
 
 export class Directory implements MeshComponent {
-  readonly channels = DIRECTORY_CHANNELS;
+  readonly channels: readonly Channel[];
   readonly counters: Readonly<Record<string, number>>;
   /** Which nodes keep which bucket. Read it, for the kernel's map; do not drive it. */
   readonly homes: Homes;
@@ -52,6 +53,10 @@ export class Directory implements MeshComponent {
     if (self === undefined) throw new Error('the peer table does not know this node');
     const settings = directorySettings(options);
     this.#peers = peers;
+    this.channels =
+      self.protocolMax < PROTOCOL_CHECKS
+        ? DIRECTORY_CHANNELS.filter((channel) => channel !== CHANNEL_CHECK)
+        : DIRECTORY_CHANNELS;
     this.homes = new Homes(options.homes);
     this.tickets = new TicketStore({
       capacity: settings.capacity,
@@ -65,7 +70,7 @@ export class Directory implements MeshComponent {
     const { republishPerSecond } = settings;
     const limits = outStreamLimits(options);
     this.#publisher = new Publisher(tickets, homes, peers, limits, republishPerSecond);
-    this.#mender = new Mender(tickets, homes, this.#publisher, settings, options.random);
+    this.#mender = new Mender(tickets, homes, peers, this.#publisher, settings, options.random);
     this.#finder = new Finder(tickets, homes, settings, options);
     this.#keeper = new Keeper(
       tickets,

@@ -3,6 +3,7 @@ import {
   DIGEST_GROUPS,
   type DigestMessage,
   type Digests,
+  digestEcho,
   emptyDigests,
   NO_CELLS,
   type ReplyStatus,
@@ -23,9 +24,10 @@ import type { TicketStore } from '../ticket-store.ts';
 import type { Tenure } from '../ticket-tenure.ts';
 import { type Cells, cellsOf } from './cells.ts';
 import { CHANNEL_ACK, CHANNEL_REPLY } from './channels.ts';
-import { Checks } from './checks.ts';
+import { Checks, mayAsk } from './checks.ts';
 import { InStream, type InStreamTimes } from './in-stream.ts';
 import type { DirectorySettings } from './settings.ts';
+import { Strays } from './strays.ts';
 
 const NEVER = Number.POSITIVE_INFINITY;
 const TICK_MS = 5;
@@ -52,6 +54,7 @@ export class Keeper {
   readonly #cells: Cells;
   readonly #walks = new Pace(WALKS_PER_SECOND, WALK_MAX);
   readonly #checks: Checks;
+  readonly #strays: Strays;
   readonly #streams: (InStream | undefined)[] = [];
   /** Owners whose frames wait for an acknowledgement. */
   readonly #unacked = new Set<PeerIndex>();
@@ -67,14 +70,9 @@ export class Keeper {
   #stream: InStream | undefined;
   #dueMs = NEVER;
   #sweepAtMs = NEVER;
-  /** Next ticket to look at in the search for tickets of buckets that are kept elsewhere now. */
-  #strayCursor = -1;
-  #strayPending = false;
-  readonly #strayOwners = new Set<PeerIndex>();
   #records = 0;
   #foreign = 0;
   #malformed = 0;
-  #strays = 0;
   #refused = 0;
 
   constructor(
@@ -91,7 +89,8 @@ export class Keeper {
     this.#settings = settings;
     this.#times = times;
     this.#cells = cellsOf(homes.buckets);
-    this.#checks = new Checks(2 * settings.digestMs, settings.quietDigestMs);
+    this.#checks = new Checks(peers, 2 * settings.digestMs, settings.quietDigestMs);
+    this.#strays = new Strays(store, homes, peers.self);
     this.#learned = learned;
     this.#reader = {
       born: (bucket, key, generation) => this.#born(bucket, key, generation),
@@ -111,7 +110,7 @@ export class Keeper {
 
   /** Tickets dropped because other nodes are their homes now. */
   get strays(): number {
-    return this.#strays;
+    return this.#strays.removed;
   }
 
   /** Tickets refused because nothing could make room. */
@@ -166,9 +165,8 @@ export class Keeper {
   tableChanged(nowMs: number): void {
     // A stray's owner told us nothing about it for a while. With this table it may be no stray any
     // more, and the owner may rely on what we said when we left strays out.
-    if (this.#straying) this.#checkAll(nowMs);
-    this.#strayPending = true;
-    this.#strayCursor = -1;
+    if (this.#strays.allowed) this.#checkAll(nowMs);
+    this.#strays.tableChanged();
     this.#dueMs = Math.min(this.#dueMs, nowMs);
   }
 
@@ -198,9 +196,10 @@ export class Keeper {
     }
     const stream = this.#streamFrom(from);
     if (!stream.adopt(message.stream)) return;
+    const echo = mayAsk(this.#peers, from) ? digestEcho(message.table, message) : undefined;
     const reply = (status: ReplyStatus, group = 0, cells = NO_CELLS): void => {
       const { sequence } = message;
-      const facts = { stream: message.stream, sequence, status, group, cells };
+      const facts = { stream: message.stream, sequence, status, group, cells, echo };
       const length = writeReply(this.#body, facts);
       this.#out?.send(from, CHANNEL_REPLY, this.#body.subarray(0, length));
     };
@@ -283,15 +282,15 @@ export class Keeper {
       this.#dueMs = NEVER;
       this.#acknowledge(nowMs);
       this.#voidPaused(nowMs);
-      this.#startStrays(nowMs);
+      this.#dueMs = Math.min(this.#dueMs, this.#strays.start(nowMs) ?? NEVER);
     }
-    if (this.#store.voided > 0 || this.#strayCursor >= 0) {
+    if (this.#store.voided > 0 || this.#strays.sweeping) {
       if (nowMs >= this.#sweepAtMs || this.#sweepAtMs === NEVER) this.#sweep(nowMs);
     }
   }
 
   nextWakeupMs(nowMs: number): number {
-    const sweeping = this.#store.voided > 0 || this.#strayCursor >= 0;
+    const sweeping = this.#store.voided > 0 || this.#strays.sweeping;
     const dueMs = Math.min(this.#dueMs, this.#checks.nextWakeupMs());
     if (!sweeping) return dueMs;
     return Math.min(dueMs, this.#sweepAtMs === NEVER ? nowMs : this.#sweepAtMs);
@@ -371,23 +370,12 @@ export class Keeper {
     }
   }
 
-  /** Strays stay while the previous table is still asked. */
-  #startStrays(nowMs: number): void {
-    if (!this.#strayPending) return;
-    if (this.#homes.unsettled) {
-      const nextMs = this.#homes.nextWakeupMs() ?? nowMs;
-      this.#dueMs = Math.min(this.#dueMs, Math.max(nextMs, nowMs + TICK_MS));
-      return;
-    }
-    this.#strayPending = false;
-    this.#strayCursor = 0;
-  }
-
   #sweep(nowMs: number): void {
     const most = this.#settings.sweepPerTick;
     this.#store.sweep(most);
-    if (this.#strayCursor >= 0) this.#sweepStrays(nowMs, most);
-    const more = this.#store.voided > 0 || this.#strayCursor >= 0;
+    // Between two tables of ours an owner may have seen none, and count on what went.
+    for (const owner of this.#strays.sweep(most) ?? []) this.requestCheck(nowMs, owner);
+    const more = this.#store.voided > 0 || this.#strays.sweeping;
     this.#sweepAtMs = more ? nowMs + TICK_MS : NEVER;
   }
 
@@ -399,34 +387,9 @@ export class Keeper {
     }
   }
 
-  #sweepStrays(nowMs: number, most: number): void {
-    const store = this.#store;
-    const self = this.#peers.self;
-    // Looking costs a fraction of removing.
-    for (let looked = 0; looked < most * 4; looked++) {
-      if (this.#strayCursor >= store.top) {
-        this.#strayCursor = -1;
-        // Between two tables of ours an owner may have seen none, and count on what went.
-        for (const peer of this.#strayOwners) this.requestCheck(nowMs, peer);
-        this.#strayOwners.clear();
-        return;
-      }
-      const ticket = this.#strayCursor++;
-      if (!store.isForeign(ticket) || this.#homes.isHome(self, store.bucketOf(ticket))) continue;
-      this.#strayOwners.add(store.tenureOfTicket(ticket).peer);
-      store.remove(ticket);
-      this.#strays++;
-    }
-  }
-
-  /** Tickets of buckets that moved away are still there, on purpose. */
-  get #straying(): boolean {
-    return this.#strayPending || this.#strayCursor >= 0;
-  }
-
   /** What this home keeps for an owner, or `undefined` when it cannot tell now. */
   #digestsOf(nowMs: number, tenure: Tenure): Digests | undefined {
-    if (!this.#straying) return { counts: tenure.counts, hashes: tenure.digests };
+    if (!this.#strays.allowed) return { counts: tenure.counts, hashes: tenure.digests };
     if (!this.#walks.take(nowMs, tenure.count)) return undefined;
     const digests = emptyDigests();
     for (let group = 0; group < DIGEST_GROUPS; group++) {
@@ -455,7 +418,7 @@ export class Keeper {
     const self = this.#peers.self;
     for (let at = store.firstInChain(tenure, group); at !== NONE; at = store.nextInChain(at)) {
       const bucket = store.bucketOf(at);
-      if (this.#straying && !this.#homes.isHome(self, bucket)) continue;
+      if (this.#strays.allowed && !this.#homes.isHome(self, bucket)) continue;
       store.readKey(at, this.#key);
       each(bucket, ticketDigest(this.#key, store.generationOf(at)));
     }

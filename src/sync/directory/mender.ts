@@ -2,14 +2,21 @@
  * The owner's side of anti-entropy: tells each home in digests what it should have, and has sent
  * again what differs.
  */
-import { type Digests, emptyDigests, readReply, writeDigest } from '../../proto/ticket-digest.ts';
-import { FRAME_BYTES_MAX, type Outbox, type PeerIndex } from '../core.ts';
+import {
+  type Digests,
+  digestEcho,
+  emptyDigests,
+  readReply,
+  writeDigest,
+} from '../../proto/ticket-digest.ts';
+import { FRAME_BYTES_MAX, type Outbox, type PeerIndex, type PeerTable } from '../core.ts';
 import type { Homes } from '../homes.ts';
 import { mix32 } from '../homes-score.ts';
 import type { Random } from '../random.ts';
 import type { TicketStore } from '../ticket-store.ts';
 import { type Cells, cellsOf } from './cells.ts';
 import { CHANNEL_DIGEST } from './channels.ts';
+import { mayAsk } from './checks.ts';
 import type { Publisher } from './publisher.ts';
 import { Repairer } from './repairer.ts';
 import type { DirectorySettings } from './settings.ts';
@@ -27,6 +34,8 @@ interface Told {
   readonly sequence: number;
   readonly table: number;
   readonly summary: number;
+  /** {@link digestEcho} of it. */
+  readonly echo: number;
 }
 
 interface HomeState {
@@ -42,6 +51,7 @@ interface HomeState {
 export class Mender {
   readonly #store: TicketStore;
   readonly #homes: Homes;
+  readonly #peers: PeerTable;
   readonly #publisher: Publisher;
   readonly #settings: DirectorySettings;
   readonly #cells: Cells;
@@ -61,12 +71,14 @@ export class Mender {
   constructor(
     store: TicketStore,
     homes: Homes,
+    peers: PeerTable,
     publisher: Publisher,
     settings: DirectorySettings,
     random: Random,
   ) {
     this.#store = store;
     this.#homes = homes;
+    this.#peers = peers;
     this.#publisher = publisher;
     this.#settings = settings;
     this.#cells = cellsOf(homes.buckets);
@@ -155,9 +167,13 @@ export class Mender {
     if (reply.status === 'equal') {
       const { told } = state;
       if (told?.sequence !== reply.sequence) return true;
+      // An answer to a digest before that one, made after the same frame.
+      if (reply.echo !== undefined && reply.echo !== told.echo) return true;
       state.equal = told;
       const isBlank = told.summary === EMPTY_SUMMARY && stream.lastSent === told.sequence;
-      if (isBlank && stream.flushed) this.#publisher.setBlank(from, true);
+      if (isBlank && stream.flushed && mayAsk(this.#peers, from)) {
+        this.#publisher.setBlank(from, true);
+      }
     } else if (reply.status === 'full') state.notBeforeMs = nowMs + this.#settings.quietDigestMs;
     else if (reply.status === 'differs') this.#repairer.want(nowMs, from, reply.group, reply.cells);
     return true;
@@ -189,6 +205,7 @@ export class Mender {
       const { equal } = state;
       const unchanged =
         stream.flushed &&
+        mayAsk(this.#peers, peer) &&
         equal?.sequence === stream.lastSent &&
         equal.table === this.#homes.version;
       const waitMs = unchanged ? quietDigestMs : digestMs;
@@ -206,20 +223,23 @@ export class Mender {
     this.#measure(due, (peer, digests) => this.#tell(nowMs, peer, digests));
   }
 
-  #tell(nowMs: number, peer: PeerIndex, { counts, hashes }: Digests): void {
+  #tell(nowMs: number, peer: PeerIndex, digests: Digests): void {
+    const { counts, hashes } = digests;
     const state = this.#states[peer]!;
     const stream = this.#publisher.streamTo(peer)!;
     const { version, hash } = this.#homes;
     const sequence = stream.lastSent;
     const summary = summaryOf(counts, hashes);
-    const told = { atMs: nowMs, sequence, table: version, summary };
+    const echo = digestEcho(hash, digests);
+    const told = { atMs: nowMs, sequence, table: version, summary, echo };
     if (summary === EMPTY_SUMMARY && this.#publisher.isBlank(peer)) {
       state.equal = told;
       return;
     }
     const { equal } = state;
-    const isKnown = equal?.sequence === sequence && equal.summary === summary;
-    if (isKnown && nowMs < equal.atMs + this.#settings.quietDigestMs) {
+    const isKnown =
+      mayAsk(this.#peers, peer) && equal?.sequence === sequence && equal.summary === summary;
+    if (isKnown && equal !== undefined && nowMs < equal.atMs + this.#settings.quietDigestMs) {
       // Another table, but none of these tickets moved to or from this home.
       state.equal = { ...equal, table: version };
       return;

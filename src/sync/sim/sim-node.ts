@@ -1,3 +1,4 @@
+import { PROTOCOL_MAX, PROTOCOL_MIN } from '../../proto/protocol.ts';
 import type { CipherSuite } from '../cipher-suite.ts';
 import type { Member, MemberChange, MeshComponent, MeshNotice, PeerTable } from '../core.ts';
 import { Keyring } from '../keyring.ts';
@@ -51,7 +52,7 @@ export class SimNode {
   observer: Observer | undefined;
   boot: number;
   run = 0;
-  protocolMax = 1;
+  protocolMax = PROTOCOL_MAX;
   /** Local clock minus the world's; each machine counts from another start. */
   clockMs: number;
   stalledUntilMs = 0;
@@ -105,7 +106,7 @@ export class SimNode {
         run: this.run,
         configDigest: 0x1234,
         version: '0.1.0',
-        protocolMin: 1,
+        protocolMin: PROTOCOL_MIN,
         protocolMax: this.protocolMax,
         draining: false,
       },
