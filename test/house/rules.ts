@@ -25,7 +25,7 @@ export const mayImport: Readonly<Record<string, readonly string[]>> = {
   admin: ['errors', 'config'],
   supervisor: ['errors', 'config'],
   // Mesh and datapath as one process, with the log and the admin server of every process.
-  agent: ['errors', 'config', 'proto', 'sync', 'datapath', 'admin', 'supervisor'],
+  agent: ['errors', 'config', 'proto', 'sync', 'datapath', 'announce', 'admin', 'supervisor'],
   // The program of a worker process: an edge, told what to do by its supervisor.
   worker: ['errors', 'config', 'edge', 'supervisor'],
   // The library: what it exports may come from any room but the processes'.
@@ -43,7 +43,7 @@ export const mayImport: Readonly<Record<string, readonly string[]>> = {
     'proto',
     'agent',
   ],
-  cli: ['errors', 'config', 'node', 'bench', 'agent', 'datapath'],
+  cli: ['errors', 'config', 'node', 'bench', 'agent', 'datapath', 'announce'],
   // Lab and benchmarks use the rooms, never the processes or the command line.
   bench: ['errors', 'config', 'proto', 'sync', 'datapath', 'edge', 'announce', 'agent'],
 };
