@@ -92,7 +92,9 @@ export class MeshCore implements HandshakeParty, LinkOutbox, MembershipOutbox {
   readonly #identities: ReadonlyMap<string, Uint8Array> | undefined;
   readonly #world: MeshWorld;
   readonly #byChannel: (MeshComponent | undefined)[] = [];
-  readonly #open = new Map<PeerIndex, PacketWriter>();
+  /** Packets being put together and whom they are for, in order. */
+  readonly #open: PacketWriter[] = [];
+  readonly #openTo: PeerIndex[] = [];
   readonly #pool: PacketWriter[] = [];
   #keyringGeneration: number;
   #nowMs: number;
@@ -311,8 +313,14 @@ export class MeshCore implements HandshakeParty, LinkOutbox, MembershipOutbox {
     if (change === 'run' || change === 'boot') {
       this.links.forgetOtherLives(member.address, member.id, member.run);
       // What was put together a moment ago was for the life before.
-      this.#open.get(peer)?.clear();
-    } else if (change === 'forgotten') this.#open.delete(peer);
+      this.#open[this.#openTo.indexOf(peer)]?.clear();
+    } else if (change === 'forgotten') {
+      const place = this.#openTo.indexOf(peer);
+      if (place >= 0) {
+        this.#open.splice(place, 1);
+        this.#openTo.splice(place, 1);
+      }
+    }
     this.#toAll({ type: 'member', change, peer, member });
   }
 
@@ -333,32 +341,35 @@ export class MeshCore implements HandshakeParty, LinkOutbox, MembershipOutbox {
 
   /** Sends what was put together and works out when to wake up. */
   #settle(): void {
-    for (const [to, packet] of this.#open) {
+    for (let i = 0; i < this.#open.length; i += 1) {
+      const packet = this.#open[i]!;
       this.membership.fill(packet);
-      if (packet.contentBytes > 0) this.#sendPacket(to, packet);
+      if (packet.contentBytes > 0) this.#sendPacket(this.#openTo[i]!, packet);
       packet.clear();
       if (this.#pool.length < PACKETS_POOLED_MAX) this.#pool.push(packet);
     }
-    this.#open.clear();
+    this.#open.length = 0;
+    this.#openTo.length = 0;
     if (this.#keyringGeneration !== this.keyring.generation) {
       this.#keyringGeneration = this.keyring.generation;
       this.links.dropRetired();
     }
     let wakeupMs = Math.min(this.membership.nextWakeupMs(), this.links.nextWakeupMs());
     for (const component of this.components) {
-      wakeupMs = Math.min(wakeupMs, component.nextWakeupMs() ?? Number.POSITIVE_INFINITY);
+      const componentMs = component.nextWakeupMs();
+      if (componentMs !== undefined && componentMs < wakeupMs) wakeupMs = componentMs;
     }
     // A component that asks for the past is called at once, but not counted as a stall.
     this.#wakeupMs = Math.max(wakeupMs, this.#quietUntilMs, this.#nowMs);
   }
 
   #packet(to: PeerIndex): PacketWriter {
-    let packet = this.#open.get(to);
-    if (packet === undefined) {
-      packet =
-        this.#pool.pop() ?? new PacketWriter(DATAGRAM_BYTES_MAX, ENVELOPE_HEAD_BYTES, TAG_BYTES);
-      this.#open.set(to, packet);
-    }
+    const place = this.#openTo.indexOf(to);
+    if (place >= 0) return this.#open[place]!;
+    const packet =
+      this.#pool.pop() ?? new PacketWriter(DATAGRAM_BYTES_MAX, ENVELOPE_HEAD_BYTES, TAG_BYTES);
+    this.#open.push(packet);
+    this.#openTo.push(to);
     return packet;
   }
 

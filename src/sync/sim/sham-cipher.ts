@@ -3,6 +3,22 @@ import type { CipherSuite, Opener, Sealer } from '../cipher-suite.ts';
 import { DATAGRAM_BYTES_MAX } from '../core.ts';
 import type { Random } from '../random.ts';
 
+/** As many as fit are cut from one piece: an array of its own costs more than all done with it. */
+const PIECE_BYTES = 65_536;
+let piece = new Uint8Array(0);
+let pieceUsed = 0;
+
+/** Not zeroed, to be written in full; its piece stays in memory as long as any part of it is held. */
+function freshBytes(length: number): Uint8Array {
+  if (length > piece.length - pieceUsed) {
+    piece = new Uint8Array(Math.max(PIECE_BYTES, length));
+    pieceUsed = 0;
+  }
+  const from = pieceUsed;
+  pieceUsed += length;
+  return piece.subarray(from, pieceUsed);
+}
+
 /**
  * Cryptography that protects nothing but fails where the real one would: another key, another
  * counter, other length. It lets the simulator run the true key exchange thousands of times a
@@ -58,16 +74,17 @@ function shamSealer(key: Uint8Array, extension: Uint8Array): Sealer {
     seal(head, content, counter) {
       const bare = head.length + content.length + TAG_BYTES;
       // A node of a later version adds fields of its own, as far as there is room.
-      const added =
-        bare + extension.length <= DATAGRAM_BYTES_MAX && counter > 0 ? extension : undefined;
-      const sealed = new Uint8Array(bare + (added?.length ?? 0));
+      const isExtended = bare + extension.length <= DATAGRAM_BYTES_MAX && counter > 0;
+      const length = isExtended ? bare + extension.length : bare;
+      const sealed = freshBytes(length);
       sealed.set(head);
       sealed.set(content, head.length);
-      if (added !== undefined) sealed.set(added, head.length + content.length);
-      const tagAt = sealed.length - TAG_BYTES;
+      if (isExtended) sealed.set(extension, head.length + content.length);
+      const tagAt = length - TAG_BYTES;
       writeU32(sealed, tagAt, keyWord);
       writeU32(sealed, tagAt + 4, counter >>> 0);
-      writeU32(sealed, tagAt + 8, sealed.length);
+      writeU32(sealed, tagAt + 8, length);
+      writeU32(sealed, tagAt + 12, 0);
       return sealed;
     },
   };
