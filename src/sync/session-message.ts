@@ -62,7 +62,7 @@ export function readPut(bytes: Uint8Array): PutMessage | undefined {
     ttlMs: readU32(bytes, 8),
     dropped: (bytes[12]! & DROPPED_PUT) !== 0,
     key,
-    value: bytes.slice(valueAt),
+    value: copyFrom(bytes, valueAt),
   };
 }
 
@@ -129,7 +129,7 @@ export function readGot(bytes: Uint8Array): GotMessage | undefined {
     ttlMs: readU32(bytes, 9),
     low: readU32(bytes, 13) | 0,
     high: readU32(bytes, 17) | 0,
-    value: bytes.slice(GOT_HEAD_BYTES),
+    value: copyFrom(bytes, GOT_HEAD_BYTES),
   };
 }
 
@@ -158,6 +158,11 @@ export function readTaken(bytes: Uint8Array): TakenMessage | undefined {
   if (key === undefined) return undefined;
   const [low, high] = [readU32(bytes, 4) | 0, readU32(bytes, 8) | 0];
   return { version: readU32(bytes, 0), low, high, key };
+}
+
+/** A copy also of a Buffer, whose `slice` is a view of memory that is somebody else's soon. */
+function copyFrom(bytes: Uint8Array, at: number): Uint8Array {
+  return new Uint8Array(bytes.subarray(at));
 }
 
 function textOf(bytes: Uint8Array): string | undefined {

@@ -139,7 +139,7 @@ export class Sessions implements MeshComponent {
     if (version > VERSION_MAX) return undefined;
     const kept = this.#kept.get(nowMs, key);
     if (kept !== undefined && supersedes(kept, { version, owner: this.#self })) return undefined;
-    this.#write(nowMs, key, value.slice(), version, nowMs + ttlMs, false, out);
+    this.#write(nowMs, key, new Uint8Array(value), version, nowMs + ttlMs, false, out);
     return version;
   }
 
@@ -163,7 +163,7 @@ export class Sessions implements MeshComponent {
       if (own.dropped) return null;
       const { value, version } = own;
       const ttlMs = own.expiresAtMs - nowMs;
-      return { key, value: value.slice(), version, ttlMs, owner: this.#peers.self };
+      return { key, value: new Uint8Array(value), version, ttlMs, owner: this.#peers.self };
     }
     if (keyBytes(key) === undefined) return null;
     if (this.#getByKey.has(key)) return undefined;

@@ -15,6 +15,7 @@ import {
 } from '../../src/sync/session-message.ts';
 import type { Session, SessionFound } from '../../src/sync/session-settings.ts';
 import { SessionStore } from '../../src/sync/session-store.ts';
+import { CHANNEL_SESSION_PUT } from '../../src/sync/sessions.ts';
 import { type Node, settled, type World } from './directory-world.ts';
 
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
@@ -246,4 +247,39 @@ test('no body makes the session part throw or lose its own records', () => {
   world.run(500);
   assert.equal(text(get(node!, 'mine')), 'x');
   assert.ok(node!.sessions.counters.sessionBodiesMalformed! > 0);
+});
+
+test('a record is its own copy, also when the application or the wire hands in a Buffer', () => {
+  const world = settled({ seed: 10, nodes: 2 });
+  const [owner, home] = world.nodes;
+  // `slice` of a Buffer is a view: what the caller does with it later would reach the record.
+  const given = Buffer.from('before');
+  assert.equal(owner!.sessions.put(world.nowMs, 'k', given, 60_000, out(owner!)), 1);
+  given.fill('x');
+  const own = owner!.sessions.get(world.nowMs, 'k', out(owner!))!;
+  assert.equal(text(own), 'before');
+  own.value.fill(0);
+  assert.equal(text(get(owner!, 'k')), 'before');
+
+  const message = { version: 1, ttlMs: 60_000, dropped: false, key: 'w', value: bytes('wire') };
+  const body = Buffer.from(writePut({ id: 9, ...message }));
+  const from = home!.indexOf(owner!);
+  home!.handle({ type: 'frame', from, channel: CHANNEL_SESSION_PUT, body });
+  body.fill(0);
+  assert.equal(text(get(home!, 'w')), 'wire');
+  const got = Buffer.from(
+    writeGot({
+      id: 1,
+      known: true,
+      dropped: false,
+      version: 1,
+      ttlMs: 1,
+      low: 0,
+      high: 0,
+      value: bytes('v'),
+    }),
+  );
+  const read = readGot(got)!;
+  got.fill(0);
+  assert.deepEqual(read.value, bytes('v'));
 });
