@@ -5,6 +5,7 @@ import { Keyring } from '../keyring.ts';
 import { MeshCore } from '../mesh-core.ts';
 import type { Random } from '../random.ts';
 import type { MembershipSettings } from '../settings.ts';
+import { NextVersion } from './next-version.ts';
 import { Observer } from './observer.ts';
 
 /** Bytes that a stalled process's socket holds before the kernel drops (Linux: 212,992). */
@@ -52,6 +53,7 @@ export class SimNode {
   observer: Observer | undefined;
   boot: number;
   run = 0;
+  protocolMin = PROTOCOL_MIN;
   protocolMax = PROTOCOL_MAX;
   /** Local clock minus the world's; each machine counts from another start. */
   clockMs: number;
@@ -106,7 +108,7 @@ export class SimNode {
         run: this.run,
         configDigest: 0x1234,
         version: '0.1.0',
-        protocolMin: PROTOCOL_MIN,
+        protocolMin: this.protocolMin,
         protocolMax: this.protocolMax,
         draining: false,
       },
@@ -122,7 +124,12 @@ export class SimNode {
         stream: (_address, id, channel, body) => this.#host.stream(this, id, channel, body),
         notify: (notice) => this.#host.notice(this, notice),
       },
-      components: (peers, random) => [this.observer!, ...(components?.(peers, random, this) ?? [])],
+      components: (peers, random) => {
+        const isNext = this.protocolMax > PROTOCOL_MAX;
+        const others = components?.(peers, random, this) ?? [];
+        const spoken = isNext ? others.map((other) => new NextVersion(other, peers)) : others;
+        return [this.observer!, ...spoken];
+      },
     });
   }
 

@@ -58,11 +58,12 @@ export function runTrial(options: TrialOptions): TrialResult {
   };
   const components: ComponentFactory = (peers, random, node) =>
     parts.flatMap((part) => part.components(peers, random, node));
-  // Even seeds mix versions.
+  // Even seeds mix three versions.
   const world = new World({
     nodes,
     seed,
-    nextVersion: seed % 2 === 0 ? 0.5 : 0,
+    previousVersion: seed % 2 === 0 ? 0.3 : 0,
+    nextVersion: seed % 2 === 0 ? 0.3 : 0,
     startWithinMs: 1_500,
     ...(options.settings === undefined ? {} : { settings: options.settings }),
     ...(parts.length === 0 ? {} : { components }),

@@ -1,3 +1,4 @@
+import { PROTOCOL_MAX } from '../../proto/protocol.ts';
 import type { CipherSuite } from '../cipher-suite.ts';
 import type { Member, MemberChange, MeshNotice, Outbox } from '../core.ts';
 import { isLive } from '../member-table.ts';
@@ -5,6 +6,7 @@ import { Random } from '../random.ts';
 import { MEMBERSHIP_DEFAULTS, type MembershipSettings } from '../settings.ts';
 import { Agenda } from './agenda.ts';
 import { NETWORK_DEFAULTS, Network, type NetworkSettings } from './network.ts';
+import { NEXT_VERSION_FIELDS } from './next-version.ts';
 import { shamCipher } from './sham-cipher.ts';
 import { type ComponentFactory, type Delivery, type SimHost, SimNode } from './sim-node.ts';
 
@@ -13,7 +15,8 @@ export interface WorldOptions {
   readonly seed: number;
   readonly network?: Partial<NetworkSettings>;
   readonly settings?: Partial<MembershipSettings>;
-  /** Share of nodes that speak the next protocol version. */
+  /** Share of nodes that speak the previous protocol version, and of those that speak the next. */
+  readonly previousVersion?: number;
   readonly nextVersion?: number;
   readonly components?: ComponentFactory;
   /** Real cryptography instead of the sham: slower, and no longer the same for the same seed. */
@@ -37,8 +40,6 @@ type Happening =
 
 /** Known to every node of a simulated cluster. */
 export const SIM_SECRET = new Uint8Array(32).fill(7);
-/** A field that this version does not know: number 14, three bytes. */
-const NEXT_VERSION_FIELDS = Uint8Array.of((14 << 3) | 2, 3, 1, 2, 3);
 /** Nodes that everybody knows from the configuration. */
 const SEEDS = 3;
 
@@ -77,8 +78,10 @@ export class World implements SimHost {
     );
     for (let index = 0; index < options.nodes; index += 1) {
       const node = new SimNode(index, this, random.fork());
-      const isNext = random.chance(options.nextVersion ?? 0);
-      if (isNext) node.protocolMax = 2;
+      const draw = random.float() - (options.nextVersion ?? 0);
+      const isNext = draw < 0;
+      if (isNext) node.protocolMax = PROTOCOL_MAX + 1;
+      else if (draw < (options.previousVersion ?? 0)) node.protocolMax = PROTOCOL_MAX - 1;
       const sham = shamCipher(random.fork(), isNext ? NEXT_VERSION_FIELDS : undefined);
       this.#suites.push(options.suite ?? sham);
       this.nodes.push(node);
