@@ -34,51 +34,59 @@ export function membersHash(members: readonly Candidate[]): number {
   return sum === 0 ? 1 : sum;
 }
 
-/** The numbers of some candidates side by side, for loops that run 33 million times. */
-class Contenders {
-  readonly nodes: readonly Candidate[];
-  readonly low: Int32Array;
-  readonly high: Int32Array;
-
-  constructor(nodes: readonly Candidate[]) {
-    this.nodes = nodes;
-    this.low = Int32Array.from(nodes, ({ hash }) => hash.low);
-    this.high = Int32Array.from(nodes, ({ hash }) => hash.high);
-  }
-}
+/** Not a member: its tickets move. */
+const NOWHERE = -1;
 
 export class HomesBuild {
   readonly #base: HomesTable;
   readonly #rows: Uint16Array;
-  readonly #members: Contenders;
-  readonly #joined: Contenders;
-  readonly #byPeer: (Candidate | undefined)[] = [];
+  readonly #members: readonly Candidate[];
+  /** Halves of the members' hashes side by side, for a loop that runs 33 million times. */
+  readonly #hashes: Int32Array;
+  /** Places in `#members` of those that the base does not know. */
+  readonly #joined: Int32Array;
+  /** Place in `#members` by peer. */
+  readonly #placeOf: Int32Array;
   readonly #replicas: number;
   readonly #buckets: number;
   readonly #baseFull: number;
+  /** Best scores of the row under way, and the places of their nodes. */
   readonly #topScore: Int32Array;
-  readonly #top: (Candidate | undefined)[];
+  readonly #top: Int32Array;
   #held = 0;
   #bucket = 0;
 
   constructor(base: HomesTable, members: readonly Candidate[], buckets: number, replicas: number) {
     this.#base = base;
-    this.#members = new Contenders(members);
+    this.#members = members;
     this.#buckets = buckets;
     this.#replicas = replicas;
     this.#rows = new Uint16Array(buckets * replicas).fill(NO_HOME);
-    for (const member of members) this.#byPeer[member.peer] = member;
-    const before = new Set(base.members.map(({ id }) => id));
-    this.#joined = new Contenders(members.filter(({ id }) => !before.has(id)));
     this.#baseFull = Math.min(replicas, base.members.length);
+    let peers = 0;
+    for (const { peer } of base.members) peers = Math.max(peers, peer + 1);
+    for (const { peer } of members) peers = Math.max(peers, peer + 1);
+    this.#hashes = new Int32Array(members.length * 2);
+    this.#placeOf = new Int32Array(peers).fill(NOWHERE);
+    for (let i = 0; i < members.length; i++) {
+      const { peer, hash } = members[i]!;
+      this.#placeOf[peer] = i;
+      this.#hashes[i * 2] = hash.low;
+      this.#hashes[i * 2 + 1] = hash.high;
+    }
+    const joined = new Set(members.keys());
     for (const old of base.members) {
-      const now = this.#byPeer[old.peer];
-      if (now !== undefined && now.id !== old.id) {
+      const place = this.#placeOf[old.peer]!;
+      if (place === NOWHERE) continue;
+      const now = members[place]!;
+      if (now.id !== old.id) {
         throw new Error(`peer ${old.peer} changed from ${old.id} to ${now.id}: scrub it first`);
       }
+      joined.delete(place);
     }
+    this.#joined = Int32Array.from(joined);
     this.#topScore = new Int32Array(replicas);
-    this.#top = new Array<Candidate | undefined>(replicas).fill(undefined);
+    this.#top = new Int32Array(replicas);
   }
 
   /**
@@ -89,64 +97,71 @@ export class HomesBuild {
     let left = mixes;
     while (this.#bucket < this.#buckets && left > 0) left -= this.#row(this.#bucket++);
     if (this.#bucket < this.#buckets) return undefined;
-    const members = this.#members.nodes;
+    const members = this.#members;
     return { rows: this.#rows, members, hash: membersHash(members) };
   }
 
   #row(bucket: number): number {
-    const replicas = this.#replicas;
-    const at = bucket * replicas;
+    const at = bucket * this.#replicas;
+    const end = at + this.#replicas;
     const base = this.#base.rows;
     const rows = this.#rows;
-    let kept = 0;
-    for (let i = at; i < at + replicas; i++) {
+    const placeOf = this.#placeOf;
+    let kept = at;
+    for (let i = at; i < end; i++) {
       const peer = base[i]!;
-      if (peer !== NO_HOME && this.#byPeer[peer] !== undefined) rows[at + kept++] = peer;
+      if (peer !== NO_HOME && placeOf[peer] !== NOWHERE) rows[kept++] = peer;
     }
-    const whole = kept === this.#baseFull && kept > 0;
-    const contenders = whole ? this.#joined : this.#members;
-    const count = contenders.nodes.length;
-    if (whole && count === 0) return 2;
+    const joined = this.#joined;
+    const whole = kept - at === this.#baseFull && kept > at;
+    if (whole && joined.length === 0) return 2;
     const mix = bucketHash(bucket);
+    const hashes = this.#hashes;
     this.#held = 0;
     if (whole) {
       // The best of the old nodes are known, so only the newcomers can displace one.
-      for (let i = at; i < at + kept; i++) {
-        const node = this.#byPeer[rows[i]!]!;
-        this.#offer(node, score(mix, node.hash.low, node.hash.high));
+      for (let i = at; i < kept; i++) {
+        const place = placeOf[rows[i]!]!;
+        this.#offer(place, score(mix, hashes[place * 2]!, hashes[place * 2 + 1]!));
+      }
+      for (let i = 0; i < joined.length; i++) {
+        const place = joined[i]!;
+        this.#offer(place, score(mix, hashes[place * 2]!, hashes[place * 2 + 1]!));
+      }
+    } else {
+      const last = this.#replicas - 1;
+      const topScore = this.#topScore;
+      for (let place = 0; place * 2 < hashes.length; place++) {
+        const value = score(mix, hashes[place * 2]!, hashes[place * 2 + 1]!);
+        if (this.#held <= last || value >= topScore[last]!) this.#offer(place, value);
       }
     }
-    const { low, high, nodes } = contenders;
-    const last = replicas - 1;
-    for (let i = 0; i < count; i++) {
-      const value = score(mix, low[i]!, high[i]!);
-      if (this.#held <= last || value >= this.#topScore[last]!) this.#offer(nodes[i]!, value);
-    }
-    for (let i = 0; i < this.#held; i++) rows[at + i] = this.#top[i]!.peer;
-    return count + (whole ? 5 : 2);
+    for (let i = 0; i < this.#held; i++) rows[at + i] = this.#members[this.#top[i]!]!.peer;
+    return whole ? joined.length + 5 : this.#members.length + 2;
   }
 
   /** Insertion into the short sorted list of the best so far. */
-  #offer(node: Candidate, value: number): void {
+  #offer(node: number, value: number): void {
     const top = this.#top;
     const scores = this.#topScore;
     let place = this.#held;
     if (place === this.#replicas) {
-      if (!beats(value, node, scores[place - 1]!, top[place - 1]!)) return;
+      if (!this.#beats(value, node, place - 1)) return;
       place--;
     } else this.#held++;
-    while (place > 0 && beats(value, node, scores[place - 1]!, top[place - 1]!)) {
+    while (place > 0 && this.#beats(value, node, place - 1)) {
       scores[place] = scores[place - 1]!;
-      top[place] = top[place - 1];
+      top[place] = top[place - 1]!;
       place--;
     }
     scores[place] = value;
     top[place] = node;
   }
-}
 
-/** Equal 32-bit scores happen about once in a table of 100 nodes; every node must break them alike. */
-function beats(scoreA: number, a: Candidate, scoreB: number, b: Candidate): boolean {
-  if (scoreA !== scoreB) return scoreA > scoreB;
-  return a.id > b.id;
+  /** Equal 32-bit scores happen about once in a table of 100 nodes; every node must break them alike. */
+  #beats(value: number, node: number, place: number): boolean {
+    const other = this.#topScore[place]!;
+    if (value !== other) return value > other;
+    return this.#members[node]!.id > this.#members[this.#top[place]!]!.id;
+  }
 }
