@@ -103,7 +103,7 @@ export interface FlapCell extends FlapKey {
   readonly repetition: number;
   /** The contents of the sessions follow from it. */
   readonly seed: number;
-  /** Those that live and die with their connection: all kinds but `connect`. */
+  /** Those that live and die with their connection: all kinds but `connect`, unless there are no others. */
   readonly sessions: SessionCounts;
   /** By kind of session, `connect` too; kinds without sessions are left out. */
   readonly kinds: Readonly<Partial<Record<SessionKind, SessionCounts>>>;
@@ -139,11 +139,11 @@ export interface FlapCell extends FlapKey {
 /** All repetitions of one cell. */
 export interface FlapRow extends FlapKey {
   readonly repetitions: number;
-  /** Summed over the repetitions; all kinds but `connect`. */
+  /** As in the cells, summed over the repetitions. */
   readonly sessions: SessionCounts;
   /** Clients that make one connection after the other, and how many never failed to; summed. */
   readonly connects: { readonly started: number; readonly survived: number };
-  /** Sessions that survived, percent, of each repetition. */
+  /** Of `sessions`, percent, of each repetition. */
   readonly survivedPercent: Spread;
   /** Of the repetitions' own percentiles; `null` when no repetition has one. */
   readonly gapP50Ms: Spread | null;

@@ -13,6 +13,7 @@ const PACKAGES: Readonly<Record<string, string>> = {
   nft: 'nftables',
   nginx: 'nginx-light',
   haproxy: 'haproxy',
+  caddy: 'caddy',
   curl: 'curl',
   setpriv: 'util-linux',
   unshare: 'util-linux',

@@ -52,8 +52,12 @@ async function run(plan: StreamPlan, index: number, reporter: Reporter): Promise
   const agent = new Agent({ keepAlive: true, maxSockets: 1 });
   await sleep(streamOffsetMs(index, plan.sessions.length, plan.everyMs));
   const firstAtMs = monotonicMs();
-  for (let number = 0; number < plan.count; number += 1) {
-    await sleep(Math.max(0, firstAtMs + number * plan.everyMs - monotonicMs()));
+  const untilMs = firstAtMs + plan.count * plan.everyMs;
+  let dueMs = firstAtMs;
+  // One question at a time: over a long way fewer fit into the same time.
+  for (let number = 0; ; number += 1) {
+    await sleep(Math.max(0, dueMs - monotonicMs()));
+    dueMs = Math.max(dueMs + plan.everyMs, monotonicMs());
     const askedAtMs = monotonicMs();
     const stream = `${streamName(session, plan.seed)}.${number}`;
     try {
@@ -68,15 +72,16 @@ async function run(plan: StreamPlan, index: number, reporter: Reporter): Promise
     } catch (error) {
       const { message } = error as Error;
       const how = message === 'no answer in time' ? 'stalled' : 'reset';
-      reporter.end(session, how, `${message} after ${number} of ${plan.count} answers`);
+      reporter.end(session, how, `${message} after ${number} answers`);
       break;
     }
     const nowMs = monotonicMs();
     if (number === 0) reporter.start(session);
     reporter.echo(session, nowMs, nowMs - askedAtMs);
-    reporter.progress(session, number + 1, plan.count);
-    if (number + 1 === plan.count) {
-      reporter.end(session, 'complete', `${plan.count} answers over one connection`);
+    reporter.progress(session, nowMs - firstAtMs, untilMs - firstAtMs);
+    if (nowMs >= untilMs) {
+      reporter.end(session, 'complete', `${number + 1} answers over one connection`);
+      break;
     }
   }
   agent.destroy();

@@ -135,6 +135,17 @@ async function endAgent(site: Site | undefined, signal: NodeJS.Signals): Promise
   site.agent = undefined;
 }
 
+async function startAgent(lab: Lab, pop: PopPlan, site: Site): Promise<Daemon> {
+  await writeFile(configFile(lab, pop), stringify(config(lab, pop)), { mode: 0o600 });
+  site.agent = await Daemon.start({
+    title: `holdfast agent on ${pop.name}`,
+    namespace: lab.namespace(pop.name),
+    argv: agentArgv(lab, pop, site),
+    logFile: join(lab.directory(pop.name), 'agent.log'),
+  });
+  return site.agent;
+}
+
 export const agentDriver: HealingDriver = {
   mode: 'on',
   programs: ['unshare', 'curl'],
@@ -143,15 +154,8 @@ export const agentDriver: HealingDriver = {
     countPrograms();
     const site = await openSite(lab, pop);
     // From the run before: its datapath and its view of the others are as good as new ones.
-    if (site.agent !== undefined && (await isRunning(site.agent))) return;
-    await writeFile(configFile(lab, pop), stringify(config(lab, pop)), { mode: 0o600 });
-    const agent = await Daemon.start({
-      title: `holdfast agent on ${pop.name}`,
-      namespace: lab.namespace(pop.name),
-      argv: agentArgv(lab, pop, site),
-      logFile: join(lab.directory(pop.name), 'agent.log'),
-    });
-    site.agent = agent;
+    const running = site.agent !== undefined && (await isRunning(site.agent)) && site.agent;
+    const agent = running || (await startAgent(lab, pop, site));
     const others = lab.topology.pops.filter((each) => each !== pop && !lab.crashed.has(each));
     const wanted = others.length + 1;
     const ready = async () => {

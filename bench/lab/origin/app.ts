@@ -4,22 +4,35 @@
  *
  * - `PUT /upload/NAME` answers `{bytes, sha256}` of what it got.
  * - `GET /events?stream=S&count=N&everyMs=M&bytes=B` sends N server-sent events, numbered.
+ * - `GET /bytes?name=N&seed=S&bytes=B&rate=R` sends B bytes that follow from name and seed, at R a
+ *   second.
  * - `/ws` echoes every WebSocket message.
  * - `GET /health` answers 200.
  *
- * Usage: `node app.ts PORT`. Listens on every address of its namespace.
+ * Usage: `node app.ts PORT [ADDRESS]`. Without an address it listens on every one of its namespace;
+ * port 0 takes a free one.
  */
 import { createHash } from 'node:crypto';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { WebSocketServer } from 'ws';
+import { seededBytes } from '../random-bytes.ts';
 import { message } from './payload.ts';
 
 const MESSAGE_BYTES_MAX = 1_048_576;
+const BYTES_MAX = 67_108_864;
+const PACE_MS = 50;
 
 /** A whole number from the query, within bounds. */
-function number(query: URLSearchParams, name: string, fallback: number, max: number): number {
+function number(
+  query: URLSearchParams,
+  name: string,
+  fallback: number,
+  max: number,
+  min = 1,
+): number {
   const value = Number(query.get(name) ?? fallback);
-  return Number.isInteger(value) && value >= 1 && value <= max ? value : fallback;
+  return Number.isInteger(value) && value >= min && value <= max ? value : fallback;
 }
 
 async function upload(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -55,6 +68,33 @@ function events(query: URLSearchParams, response: ServerResponse): void {
   send();
 }
 
+function bytes(query: URLSearchParams, response: ServerResponse): void {
+  const length = number(query, 'bytes', 1, BYTES_MAX);
+  const perS = number(query, 'rate', BYTES_MAX, BYTES_MAX);
+  const seed = number(query, 'seed', 1, 2 ** 31, 0);
+  const content = seededBytes(seed, (query.get('name') ?? '').slice(0, 64), length);
+  response.writeHead(200, {
+    'content-type': 'application/octet-stream',
+    'content-length': length,
+    'cache-control': 'no-store',
+  });
+  const startMs = performance.now();
+  let sent = 0;
+  const send = () => {
+    if (response.writableNeedDrain) return;
+    const due = Math.min(
+      length,
+      Math.ceil(((performance.now() - startMs + PACE_MS) * perS) / 1_000),
+    );
+    if (due > sent) response.write(content.subarray(sent, due));
+    sent = Math.max(sent, due);
+    if (sent === length) response.end();
+  };
+  const timer = setInterval(send, PACE_MS);
+  response.on('close', () => clearInterval(timer));
+  send();
+}
+
 const server = createServer((request, response) => {
   const url = new URL(request.url ?? '/', 'http://origin.invalid');
   if (url.pathname.startsWith('/upload/')) {
@@ -62,6 +102,8 @@ const server = createServer((request, response) => {
     upload(request, response).catch(() => response.destroy());
   } else if (url.pathname === '/events') {
     events(url.searchParams, response);
+  } else if (url.pathname === '/bytes') {
+    bytes(url.searchParams, response);
   } else if (url.pathname === '/health') {
     response.end('ok\n');
   } else {
@@ -78,5 +120,8 @@ sockets.on('connection', (socket) => {
 });
 
 const port = Number(process.argv[2]);
-server.listen(port, '::', () => process.stdout.write(`listening on port ${port}\n`));
+server.listen(port, process.argv[3] ?? '::', () => {
+  const bound = server.address() as AddressInfo;
+  process.stdout.write(`listening on port ${bound.port}\n`);
+});
 process.on('SIGTERM', () => process.exit(0));

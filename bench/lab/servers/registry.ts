@@ -1,4 +1,5 @@
 import { LabError } from '../errors.ts';
+import { caddy } from './caddy.ts';
 import { haproxy } from './haproxy.ts';
 import { holdfast } from './holdfast.ts';
 import { nginx } from './nginx.ts';
@@ -7,7 +8,7 @@ import type { ServerDriver } from './server.ts';
 import { sshd } from './sshd.ts';
 
 /** Every server that `--server` can name; the first is the default. */
-export const servers: readonly ServerDriver[] = [holdfast, nginx, haproxy, postgres, sshd];
+export const servers: readonly ServerDriver[] = [holdfast, nginx, haproxy, caddy, postgres, sshd];
 
 /** @throws LabError `ERR_LAB_USAGE` for an unknown name. */
 export function serverNamed(name: string): ServerDriver {
