@@ -36,6 +36,8 @@ interface Kept {
   sinceMs: number;
   /** Looks in a row that contradict it. */
   against: number;
+  /** Bad looks until it is known to be bad, not just not known to be good. */
+  unproven: number;
 }
 
 /** Believes a change after `rise` good or `fall` bad looks in a row. */
@@ -62,12 +64,15 @@ export class Signals {
       if (kept === undefined) {
         const isGood = trusting;
         const against = signal.good === isGood ? 0 : 1;
-        this.#kept.set(signal.name, { signal, isGood, sinceMs: nowMs, against });
-        this.#believe(nowMs, this.#kept.get(signal.name)!);
+        const unproven = isGood ? 0 : this.#fall - Number(!signal.good);
+        const first = { signal, isGood, sinceMs: nowMs, against, unproven };
+        this.#kept.set(signal.name, first);
+        this.#believe(nowMs, first);
         continue;
       }
       kept.signal = signal;
       kept.against = signal.good === kept.isGood ? 0 : kept.against + 1;
+      if (!signal.good && kept.unproven > 0) kept.unproven -= 1;
       this.#believe(nowMs, kept);
     }
     for (const name of this.#kept.keys()) if (!names.has(name)) this.#kept.delete(name);
@@ -76,9 +81,11 @@ export class Signals {
   /** What is believed to be bad, worst first. */
   get troubles(): readonly Trouble[] {
     const troubles: Trouble[] = [];
-    for (const { signal, isGood, sinceMs, against } of this.#kept.values()) {
+    for (const { signal, isGood, sinceMs, against, unproven } of this.#kept.values()) {
       if (isGood) continue;
-      const { name, effect, shared, good, text } = signal;
+      const { name, effect, good, text } = signal;
+      // What nobody has looked at long enough is no reason to fail open.
+      const shared = signal.shared && unproven === 0;
       const waiting = good ? `${name} was well for ${against} of ${this.#rise} looks` : text;
       troubles.push({ name, effect, shared, text: waiting, sinceMs });
     }
@@ -88,6 +95,7 @@ export class Signals {
   #believe(nowMs: number, kept: Kept): void {
     if (kept.against < (kept.isGood ? this.#fall : this.#rise)) return;
     kept.isGood = !kept.isGood;
+    kept.unproven = 0;
     kept.against = 0;
     kept.sinceMs = nowMs;
   }

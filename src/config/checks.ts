@@ -22,13 +22,16 @@ export type Purpose = 'edge' | 'agent';
 
 /** Everything wrong or doubtful about a configuration that the schema has accepted. */
 export function checkConfig(config: Config, purpose: Purpose = 'edge'): CheckFinding[] {
-  if (purpose === 'agent') return [...checkHealing(config, purpose), ...checkAdmin(config)];
+  if (purpose === 'agent') {
+    return [...checkHealing(config, purpose), ...checkAdmin(config), ...checkAnnounce(config)];
+  }
   return [
     ...checkListeners(config),
     ...checkAdmin(config),
     ...checkDrain(config),
     ...checkSites(config),
     ...checkHealing(config, purpose),
+    ...checkAnnounce(config),
   ];
 }
 
@@ -68,6 +71,38 @@ function checkHealing({ mesh, datapath, vips }: Config, purpose: Purpose): Check
         error(['vips', i], 'must name one address, so that its sessions can be healed'),
       );
     }
+  }
+  return findings;
+}
+
+/** Announcing needs something to announce, and somebody to heal what then arrives elsewhere. */
+function checkAnnounce({ announce, mesh, datapath }: Config): CheckFinding[] {
+  if (announce === undefined) return [];
+  const findings: CheckFinding[] = [];
+  if (mesh === undefined || datapath === undefined) {
+    findings.push(
+      error(
+        ['announce'],
+        'needs "mesh", "datapath" and "vips": an agent decides what is announced',
+      ),
+    );
+  }
+  const { driver, drain } = announce;
+  for (const each of ['exabgp', 'exec'] as const) {
+    const path = ['announce', each];
+    if (driver === each && announce[each] === undefined) {
+      findings.push(error(['announce'], `the driver "${each}" needs "${each}"`));
+    } else if (driver !== each && announce[each] !== undefined) {
+      findings.push(warning(path, `is never used: the driver is "${driver}"`));
+    }
+  }
+  if (drain.convergeMs > drain.deadlineMs) {
+    findings.push(
+      warning(
+        ['announce', 'drain', 'convergeMs'],
+        `is longer than deadlineMs (${drain.deadlineMs}): the route is withdrawn then already`,
+      ),
+    );
   }
   return findings;
 }

@@ -5,6 +5,7 @@
  */
 import { z } from 'zod';
 import { datapath, mesh } from './agent-schema.ts';
+import { announce } from './announce-schema.ts';
 import { parseCidr } from './cidr.ts';
 import { type Listener, parseListener } from './listener.ts';
 import { type Origin, parseOrigin } from './origin.ts';
@@ -235,6 +236,12 @@ const site = z
       tls: oneOrMore(certificate)
         .optional()
         .describe('Certificates (say one RSA and one ECDSA). Needed to answer on https listeners.'),
+      whenUnhealthy: z
+        .enum(['degrade', 'withdraw', 'ignore'])
+        .default('degrade')
+        .describe(
+          'What the announcement of the node does while no origin of the site is healthy. Active health checks decide.',
+        ),
       redirectToHttps: z
         .boolean()
         .default(false)
@@ -313,6 +320,19 @@ export const configSchema = z.strictObject({
     })
     .prefault({})
     .describe('How the node stops, and how long a replaced route may finish.'),
+  upgrade: z
+    .strictObject({
+      readyMs: ms(1_000, HOUR_MS)
+        .default(60_000)
+        .describe('A new release that is not ready by then is ended, and the old one goes on.'),
+      deadlineMs: ms(0, 14 * 24 * HOUR_MS)
+        .default(0)
+        .describe(
+          'What the workers of the old release still have by then is drained as after TERM; 0 means that they finish it, however long that takes.',
+        ),
+    })
+    .prefault({})
+    .describe('How a new release takes over (`holdfast upgrade`).'),
   accessLog: z
     .union([
       z.enum(['stdout', 'off']),
@@ -332,6 +352,7 @@ export const configSchema = z.strictObject({
   admin: admin.prefault(DEFAULT_ADMIN),
   mesh: mesh.optional(),
   datapath: datapath.optional(),
+  announce: announce.optional(),
   sites: z
     .record(z.string().min(1), site)
     .describe('Keys are host names: `app.example.com`, `*.example.com`, or `*` for any.'),
@@ -343,6 +364,7 @@ export type ConfigInput = z.input<typeof configSchema>;
 export type Config = z.output<typeof configSchema>;
 export type MeshConfig = z.output<typeof mesh>;
 export type DatapathConfig = z.output<typeof datapath>;
+export type AnnounceConfig = z.output<typeof announce>;
 export type SiteConfig = Config['sites'][string];
 export type RouteConfig = SiteConfig['routes'][string];
 export type HealthConfig = z.output<typeof health>;
