@@ -41,8 +41,9 @@ export class HomesBuild {
   readonly #base: HomesTable;
   readonly #rows: Uint16Array;
   readonly #members: readonly Candidate[];
-  /** Halves of the members' hashes side by side, for a loop that runs 33 million times. */
-  readonly #hashes: Int32Array;
+  /** Halves of the members' hashes, for a loop that runs 33 million times. */
+  readonly #low: Int32Array;
+  readonly #high: Int32Array;
   /** Places in `#members` of those that the base does not know. */
   readonly #joined: Int32Array;
   /** Place in `#members` by peer. */
@@ -66,13 +67,14 @@ export class HomesBuild {
     let peers = 0;
     for (const { peer } of base.members) peers = Math.max(peers, peer + 1);
     for (const { peer } of members) peers = Math.max(peers, peer + 1);
-    this.#hashes = new Int32Array(members.length * 2);
+    this.#low = new Int32Array(members.length);
+    this.#high = new Int32Array(members.length);
     this.#placeOf = new Int32Array(peers).fill(NOWHERE);
     for (let i = 0; i < members.length; i++) {
       const { peer, hash } = members[i]!;
       this.#placeOf[peer] = i;
-      this.#hashes[i * 2] = hash.low;
-      this.#hashes[i * 2 + 1] = hash.high;
+      this.#low[i] = hash.low;
+      this.#high[i] = hash.high;
     }
     const joined = new Set(members.keys());
     for (const old of base.members) {
@@ -116,24 +118,32 @@ export class HomesBuild {
     const whole = kept - at === this.#baseFull && kept > at;
     if (whole && joined.length === 0) return 2;
     const mix = bucketHash(bucket);
-    const hashes = this.#hashes;
+    const low = this.#low;
+    const high = this.#high;
+    const topScore = this.#topScore;
+    const last = this.#replicas - 1;
     this.#held = 0;
     if (whole) {
-      // The best of the old nodes are known, so only the newcomers can displace one.
+      // The best of the old nodes are known, best first: only the newcomers can displace one.
       for (let i = at; i < kept; i++) {
         const place = placeOf[rows[i]!]!;
-        this.#offer(place, score(mix, hashes[place * 2]!, hashes[place * 2 + 1]!));
+        topScore[this.#held] = score(mix, low[place]!, high[place]!);
+        this.#top[this.#held++] = place;
       }
       for (let i = 0; i < joined.length; i++) {
         const place = joined[i]!;
-        this.#offer(place, score(mix, hashes[place * 2]!, hashes[place * 2 + 1]!));
+        const value = score(mix, low[place]!, high[place]!);
+        if (this.#held <= last || value >= topScore[last]!) this.#offer(place, value);
       }
     } else {
-      const last = this.#replicas - 1;
-      const topScore = this.#topScore;
-      for (let place = 0; place * 2 < hashes.length; place++) {
-        const value = score(mix, hashes[place * 2]!, hashes[place * 2 + 1]!);
-        if (this.#held <= last || value >= topScore[last]!) this.#offer(place, value);
+      const count = low.length;
+      let place = 0;
+      for (; place < count && place <= last; place++) {
+        this.#offer(place, score(mix, low[place]!, high[place]!));
+      }
+      for (; place < count; place++) {
+        const value = score(mix, low[place]!, high[place]!);
+        if (value >= topScore[last]!) this.#offer(place, value);
       }
     }
     for (let i = 0; i < this.#held; i++) rows[at + i] = this.#members[this.#top[i]!]!.peer;
