@@ -38,6 +38,25 @@ export function cpuMicros(root: number): number {
   return (ticks / clockTicks()) * 1_000_000;
 }
 
+/**
+ * CPU time of the tree since it began, nanoseconds, from `/proc/PID/task/TID/schedstat`: exact, but
+ * without threads and children that have ended.
+ */
+export function cpuNs(root: number): number {
+  let ns = 0;
+  for (const pid of processTree(root)) {
+    try {
+      for (const thread of readdirSync(`/proc/${pid}/task`)) {
+        const text = readFileSync(`/proc/${pid}/task/${thread}/schedstat`, 'latin1');
+        ns += Number(text.split(' ', 1)[0]);
+      }
+    } catch {
+      // It has ended.
+    }
+  }
+  return ns;
+}
+
 /** Resident memory of the tree, bytes. Pages that several processes share are counted in each. */
 export function residentBytes(root: number): number {
   let bytes = 0;

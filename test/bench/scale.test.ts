@@ -131,7 +131,12 @@ test('an owner publishes exactly what moved, and every ticket arrives in spite o
 
 test('a tiny simulation fills every table, and repeats exactly with the same seed', async () => {
   let steps = 0;
-  const progress = { ...silentProgress, done: () => (steps += 1) };
+  const progress = {
+    ...silentProgress,
+    done() {
+      steps += 1;
+    },
+  };
   const options = { ...SCALE_DEFAULTS, nodes: 12, flows: 24_000, lifeS: 60, seed: 3 };
   const report = await runScale(options, 'holdfast bench scale', { holdfast: '0' }, progress);
   assert.equal(steps, SCALE_STEPS);
@@ -148,7 +153,7 @@ test('a tiny simulation fills every table, and repeats exactly with the same see
     assert.ok(knownMs.p50 <= knownMs.p99 && firstMs.mean >= knownMs.mean);
   }
   for (const table of scaleTables(report)) {
-    for (const row of table.rows) assert.equal(row.length, table.head.length, row[0]);
+    for (const row of table.rows) assert.equal(row.length, table.head.length, table.name);
   }
   const text = scaleText(report, (rows, right) => columns(rows, { indent: 2, right }));
   assert.doesNotMatch(text, /NaN|undefined|Infinity/);

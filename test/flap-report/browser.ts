@@ -116,10 +116,16 @@ export class Browser {
     return result.value;
   }
 
-  /** The whole page as PNG. */
-  async screenshot(): Promise<Buffer> {
+  /** The page as PNG, or a part of it. */
+  async screenshot(part?: {
+    x: number;
+    y: number;
+    width: number;
+    height: number;
+  }): Promise<Buffer> {
     const { data } = (await this.#ask('Page.captureScreenshot', {
       captureBeyondViewport: true,
+      ...(part === undefined ? {} : { clip: { ...part, scale: 1 } }),
     })) as { data: string };
     return Buffer.from(data, 'base64');
   }
@@ -139,9 +145,9 @@ export class Browser {
     } else if (method === 'Runtime.exceptionThrown' || method === 'Log.entryAdded') {
       this.complaints.push(JSON.stringify(params));
     } else if (method === 'Runtime.consoleAPICalled') {
-      this.complaints.push(JSON.stringify(params?.['args']));
+      this.complaints.push(JSON.stringify(params?.args));
     } else if (method === 'Network.requestWillBeSent') {
-      const { url } = params?.['request'] as { url: string };
+      const { url } = (params as { request: { url: string } }).request;
       if (!url.startsWith('file:') && !url.startsWith('data:')) this.requests.push(url);
     }
   }

@@ -176,7 +176,7 @@ function failureTable({ failures }: FlapResult): Markup {
     html`<code>${message}</code>`,
   ]);
   const head = ['Scenario', 'server', 'family', 'run', 'why'];
-  return html`<h2 id="failures">Runs without a result</h2><p>Nothing is known about sessions there.</p>${table(head, rows, 'Runs without a result')}`;
+  return html`<h2 id="failures">Runs without a result</h2><p>Nothing is known about sessions there.</p>${table(head, rows, 'Runs without a result', [4])}`;
 }
 
 function machine({ machine: it, versions, contenders }: FlapResult): Markup {
@@ -185,7 +185,9 @@ function machine({ machine: it, versions, contenders }: FlapResult): Markup {
     ['memory', `${(it.memoryBytes / 2 ** 30).toFixed(1)} GiB`],
     ['kernel', it.kernel],
     ['open files at most', grouped(it.openFilesMax)],
-    ...Object.entries(versions).map(([name, version]): [string, string] => [name, version]),
+    ...Object.entries(versions)
+      .filter(([name]) => name !== 'kernel')
+      .map(([name, version]): [string, string] => [name, version]),
     ...contenders.map(({ name, version }): [string, string] => [
       name,
       version || 'says no version',

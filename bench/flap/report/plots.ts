@@ -166,7 +166,7 @@ export function drawPlots(): void {
         ? { x: { time: false }, y: { distr: 3, log: 10 } }
         : {
             x: { time: false },
-            y: { range: (_: Plot, _min: number, max: number) => [0, (max || 1) * 1.08] },
+            y: { range: (_: Plot, _min: number, max: number) => [0, (max || 1) * 1.2] },
           },
       series: [
         {
@@ -189,7 +189,8 @@ export function drawPlots(): void {
             ? {
                 splits: (_: Plot, _axis: number, min: number, max: number) =>
                   [0, 0.30103, 1, 2, 3, 4].filter((at) => at >= min && at <= max),
-                values: (_: Plot, splits: number[]) => splits.map(percentile),
+                values: (_: Plot, splits: number[]) =>
+                  splits.map((at) => (at === 0 ? '' : percentile(at))),
               }
             : { values: (_: Plot, splits: number[]) => splits.map((at) => `${short(at)} s`) },
         ),

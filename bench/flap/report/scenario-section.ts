@@ -45,7 +45,7 @@ export function scenarioSection(
   ].filter((figure) => figure !== undefined);
   const markup = html`<section class="card" id="${id}">
 <h3>${scenario.name}</h3>
-<p>${scenario.about}${scenario.standsFor === '' ? '' : html` <span class="soft">Stands for: ${scenario.standsFor}.</span>`}</p>
+<p>${sentence(scenario.about)}${scenario.standsFor === '' ? '' : html` <span class="soft">Stands for: ${scenario.standsFor.replace(/\.$/, '')}.</span>`}</p>
 <p class="small soft">${lifeText(scenario)}</p>
 ${figures.length === 0 ? NOTHING : html`<div class="plots">${figures.map((figure) => figure.markup)}</div>`}
 ${numbersTable(result, scenario, measured)}
@@ -55,6 +55,12 @@ ${surprisesOf(measured)}
 </section>
 `;
   return { markup, plots: figures.map(({ plot }) => plot) };
+}
+
+/** With a full stop and a capital letter. */
+function sentence(text: string): string {
+  const begun = text.charAt(0).toUpperCase() + text.slice(1);
+  return /[.!?]$/.test(begun) ? begun : `${begun}.`;
 }
 
 function lifeText({ durationMs, pops, ownerLives, expected }: FlapScenario): string {
@@ -272,17 +278,22 @@ function spread(value: Spread | null, text: (value: number) => string): Content 
   return html`${text(median)}<small>${text(min)}–${text(max)}</small>`;
 }
 
-/** A table that scrolls by itself when the page is narrow, also by keyboard. */
+/**
+ * A table that scrolls by itself when the page is narrow, also by keyboard.
+ * @param texts Columns of words, from 0; the others are numbers.
+ */
 export function table(
   head: readonly string[],
   rows: readonly (readonly Content[])[],
   label: string,
+  texts: readonly number[] = [],
 ): Markup {
+  const kind = (column: number) => (texts.includes(column) ? html` class="text"` : NOTHING);
   return html`<div class="scroll" tabindex="0" role="region" aria-label="${label}"><table>
-<thead><tr>${head.map((cell) => html`<th scope="col">${cell}</th>`)}</tr></thead>
+<thead><tr>${head.map((cell, i) => html`<th scope="col"${kind(i)}>${cell}</th>`)}</tr></thead>
 <tbody>${rows.map(
     ([name = '', ...cells]) =>
-      html`<tr><th scope="row">${name}</th>${cells.map((cell) => html`<td>${cell}</td>`)}</tr>\n`,
+      html`<tr><th scope="row">${name}</th>${cells.map((cell, i) => html`<td${kind(i + 1)}>${cell}</td>`)}</tr>\n`,
   )}</tbody>
 </table></div>
 `;

@@ -31,7 +31,7 @@ a { color: var(--link); }
 .small { font-size: .84rem; }
 code, pre { font-family: ui-monospace, SFMono-Regular, Menlo, Consolas, "Liberation Mono", monospace; font-size: .86em; }
 pre { background: var(--panel); border: 1px solid var(--line); border-radius: 8px; padding: .7rem .9rem; overflow-x: auto; white-space: pre-wrap; margin: .4rem 0 1rem; }
-.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(11.5rem, 1fr)); gap: .8rem; margin: 1.2rem 0 1.4rem; }
+.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 10rem), 1fr)); gap: .8rem; margin: 1.2rem 0 1.4rem; }
 .tile { border: 1px solid var(--line); border-radius: 10px; padding: .7rem .9rem; background: var(--panel); }
 .tile b { display: block; font-size: 1.5rem; line-height: 1.25; font-variant-numeric: tabular-nums; }
 .tile span { color: var(--soft); font-size: .84rem; }
@@ -46,7 +46,8 @@ tbody tr:last-child > * { border-bottom: 0; }
 th[scope=row], thead th:first-child { text-align: left; position: sticky; left: 0; background: var(--paper); min-width: 8.5rem; max-width: 22rem; }
 thead th:first-child { background: var(--panel); }
 th small, td small { display: block; font-weight: 400; color: var(--soft); font-size: .8rem; line-height: 1.35; }
-td.text, th.text { text-align: left; }
+td small { white-space: nowrap; }
+td.text, th.text { text-align: left; min-width: 12rem; overflow-wrap: anywhere; }
 td.good { background: var(--good-paper); color: var(--good); } td.bad { background: var(--bad-paper); color: var(--bad); }
 td.some { background: var(--some-paper); color: var(--some); }
 td.good small, td.bad small, td.some small { color: inherit; opacity: .85; }
@@ -55,7 +56,7 @@ td b { font-weight: 650; white-space: nowrap; }
 .key i { display: inline-block; width: .9em; height: .9em; border-radius: 3px; margin-right: .4em; vertical-align: -.1em; border: 1px solid var(--line); }
 .key i.good { background: var(--good-paper); } .key i.some { background: var(--some-paper); } .key i.bad { background: var(--bad-paper); }
 .card { border: 1px solid var(--line); border-radius: 12px; padding: 1rem 1.1rem 1.1rem; margin: 1rem 0 1.4rem; }
-.plots { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 27rem), 1fr)); gap: 1.1rem 1.4rem; margin: .8rem 0; }
+.plots { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 20.5rem), 1fr)); gap: 1.1rem 1.4rem; margin: .8rem 0; }
 figure { margin: 0; min-width: 0; }
 figcaption { font-size: .86rem; color: var(--soft); margin-top: .2rem; }
 details { margin: .35rem 0; }
