@@ -202,7 +202,11 @@ export class Membership {
       this.#rounds.gossip(nowMs, this.gossip, out);
       return;
     }
-    this.#suspects.ended(nowMs, (entry) => this.#declareDead(nowMs, entry, out));
+    this.#suspects.due(
+      nowMs,
+      (entry) => this.#declareDead(nowMs, entry, out),
+      (entry) => this.#tell(entry, out),
+    );
     this.#prober.tick(nowMs, out);
     const watch = this.#rounds.watch(nowMs);
     if (watch !== undefined) this.#probe(nowMs, watch, out);
@@ -220,7 +224,7 @@ export class Membership {
   nextWakeupMs(): number {
     if (this.#self.member.status === 'left') return this.#rounds.nextGossipMs();
     const probesMs = this.#prober.nextWakeupMs();
-    return Math.min(probesMs, this.#rounds.nextWakeupMs(), this.#suspects.nextEndMs);
+    return Math.min(probesMs, this.#rounds.nextWakeupMs(), this.#suspects.nextMs);
   }
 
   #probe(nowMs: number, target: Entry, out: MembershipOutbox): void {
@@ -310,10 +314,8 @@ export class Membership {
     }
     if (claim.status === DEAD && entry.suspicion !== undefined) {
       // Whoever is suspected has the shortest time to refute here too, and a last word.
-      if (entry.suspicion.confirmFully(nowMs + this.#settings.lastWordMs)) {
+      if (entry.suspicion.confirmFully(nowMs, this.#settings.lastWordMs))
         this.#suspects.confirmed();
-        out.post(entry.peer, FIELD_CLAIM, encodeClaim(claim, true));
-      }
       return;
     }
     if (claim.address === '' && claim.run !== entry.member.run) return; // A life not met yet.

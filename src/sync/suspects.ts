@@ -1,33 +1,33 @@
 import type { Entry } from './member-table.ts';
 import type { Suspicion } from './suspicion.ts';
 
-/** The suspected nodes, and when the first suspicion ends: asked after every datagram. */
+/** The suspected nodes, and when the first of them is due: asked after every datagram. */
 export class Suspects {
   readonly #entries = new Set<Entry>();
-  #nextEndMs = Number.POSITIVE_INFINITY;
+  #nextMs = Number.POSITIVE_INFINITY;
   /** Some end moved or went: look at all again. */
   #stale = false;
 
-  get nextEndMs(): number {
+  get nextMs(): number {
     if (this.#stale) {
       this.#stale = false;
-      this.#nextEndMs = Number.POSITIVE_INFINITY;
+      this.#nextMs = Number.POSITIVE_INFINITY;
       for (const { suspicion } of this.#entries) {
-        this.#nextEndMs = Math.min(this.#nextEndMs, suspicion!.endMs);
+        this.#nextMs = Math.min(this.#nextMs, suspicion!.nextMs);
       }
     }
-    return this.#nextEndMs;
+    return this.#nextMs;
   }
 
   add(entry: Entry, suspicion: Suspicion): void {
     entry.suspicion = suspicion;
     this.#entries.add(entry);
-    this.#nextEndMs = Math.min(this.#nextEndMs, suspicion.endMs);
+    this.#nextMs = Math.min(this.#nextMs, suspicion.nextMs);
   }
 
   remove(entry: Entry): void {
     if (entry.suspicion === undefined) return;
-    if (entry.suspicion.endMs <= this.#nextEndMs) this.#stale = true;
+    if (entry.suspicion.nextMs <= this.#nextMs) this.#stale = true;
     entry.suspicion = undefined;
     this.#entries.delete(entry);
   }
@@ -42,9 +42,17 @@ export class Suspects {
     this.#stale = true;
   }
 
-  /** Calls for each whose suspicion ended; it may be removed. */
-  ended(nowMs: number, each: (entry: Entry) => void): void {
-    if (this.nextEndMs > nowMs) return;
-    for (const entry of this.#entries) if (entry.suspicion!.endMs <= nowMs) each(entry);
+  /**
+   * Says whose suspicion ended, and who shall be asked for a last word. The ended ones may be
+   * removed meanwhile.
+   */
+  due(nowMs: number, ended: (entry: Entry) => void, call: (entry: Entry) => void): void {
+    if (this.nextMs > nowMs) return;
+    this.#stale = true;
+    for (const entry of this.#entries) {
+      const { endMs } = entry.suspicion!;
+      if (endMs <= nowMs) ended(entry);
+      else if (entry.suspicion!.takeCall(nowMs)) call(entry);
+    }
   }
 }

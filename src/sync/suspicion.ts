@@ -1,3 +1,8 @@
+/** Calls to the accused before it is buried at the word of others; any one may be lost. */
+const LAST_WORDS = 6;
+/** As many fit into the time that is left at least. */
+const LAST_WORDS_LEAST = 3;
+
 /**
  * One suspicion: how long it may still be refuted. Starts long and shrinks with each independent
  * confirmation, as in Lifeguard: `max − (max − min) · log(c + 1) / log(k + 1)`, never below `min`.
@@ -10,6 +15,9 @@ export class Suspicion {
   readonly #accusers: string[];
   #notBeforeMs = 0;
   #endMs: number;
+  #callAtMs = Number.POSITIVE_INFINITY;
+  #callGapMs = 0;
+  #callsLeft = LAST_WORDS;
 
   constructor(nowMs: number, accuser: string, minMs: number, maxMs: number, wanted: number) {
     this.#startMs = nowMs;
@@ -29,13 +37,24 @@ export class Suspicion {
   }
 
   /**
-   * Somebody's own suspicion ran out: no more confirmation is needed, only a last word.
+   * Somebody's own suspicion ran out: no more confirmation is needed, only a last word, for which
+   * there are at least `lastWordMs`.
    * @returns false when that was known.
    */
-  confirmFully(notBeforeMs: number): boolean {
+  confirmFully(nowMs: number, lastWordMs: number): boolean {
     if (this.#notBeforeMs > 0) return false;
-    this.#notBeforeMs = notBeforeMs;
+    this.#notBeforeMs = nowMs + lastWordMs;
+    this.#callAtMs = nowMs;
+    this.#callGapMs = lastWordMs / LAST_WORDS_LEAST;
     this.#endMs = this.#end();
+    return true;
+  }
+
+  /** @returns true when the accused shall be asked for its last word now. */
+  takeCall(nowMs: number): boolean {
+    if (nowMs < this.#callAtMs) return false;
+    this.#callsLeft -= 1;
+    this.#callAtMs = this.#callsLeft > 0 ? nowMs + this.#callGapMs : Number.POSITIVE_INFINITY;
     return true;
   }
 
@@ -48,6 +67,11 @@ export class Suspicion {
 
   get endMs(): number {
     return this.#endMs;
+  }
+
+  /** When it ends or the accused is asked again, whichever comes first. */
+  get nextMs(): number {
+    return Math.min(this.#endMs, this.#callAtMs);
   }
 
   #end(): number {

@@ -18,7 +18,7 @@ const TRAILING = Uint8Array.of(0xfe, 0xed, 0xfa, 0xce, 0xbe, 0xef);
 /** Flow-ticket messages that may grow at the end: frame, ack, digest, reply, snapshot, check. */
 const GROWING: readonly Channel[] = [16, 17, 18, 19, 20, 21];
 /** A message type that this version does not know, after so many messages. */
-const UNKNOWN_CHANNEL: Channel = CHANNELS_MAX;
+const UNKNOWN_CHANNEL: Channel = CHANNELS_MAX - 1;
 const UNKNOWN_EVERY = 8;
 
 /**

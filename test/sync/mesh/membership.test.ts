@@ -88,3 +88,18 @@ test('who suspects a node that died some time ago hears that it is dead', () => 
   hear(sinceMs + 1_600, 'b', claimOf('c', { status: DEAD, accuser: 'b' }));
   assert.equal(posted.length, 0, 'who knows it is not told');
 });
+
+test('a suspect that others declared dead is called more than once for its last word', () => {
+  const { membership, posted, hear, tick } = trio();
+  hear(1_000, 'b', claimOf('c', { status: SUSPECT, accuser: 'b' }));
+  posted.length = 0;
+  hear(4_000, 'b', claimOf('c', { status: DEAD, accuser: 'b' }));
+  for (let nowMs = 4_000; nowMs < 4_400; nowMs += 10) tick(nowMs);
+  const calls = posted.filter(({ to, claim }) => to === 'c' && claim.id === 'c');
+  assert.ok(calls.length >= 3, `${calls.length} calls`);
+  assert.equal(membership.table.entryOf('c')!.member.status, 'suspect');
+  // One answer is enough.
+  hear(4_395, 'c', claimOf('c', { incarnation: 2 }));
+  for (let nowMs = 4_400; nowMs < 9_000; nowMs += 10) tick(nowMs);
+  assert.equal(membership.table.entryOf('c')!.member.status, 'alive');
+});

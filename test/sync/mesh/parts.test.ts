@@ -41,11 +41,19 @@ test('a suspicion shrinks with independent confirmations and never below its sho
   assert.equal(suspicion.confirm('e'), false);
   suspicion.postpone(500);
   assert.equal(suspicion.endMs, 1_500);
-  assert.ok(suspicion.confirmFully(2_000));
-  assert.equal(suspicion.confirmFully(9_000), false);
+  assert.equal(suspicion.takeCall(1_600), false);
+  assert.ok(suspicion.confirmFully(1_600, 400));
+  assert.equal(suspicion.confirmFully(9_000, 400), false);
   assert.equal(suspicion.endMs, 2_000);
   suspicion.postpone(100);
   assert.equal(suspicion.endMs, 2_100);
+  // The accused is called several times, in case one call is lost, but not for ever.
+  assert.equal(suspicion.nextMs, 1_600);
+  const calls: number[] = [];
+  for (let nowMs = 1_600; nowMs < 5_000; nowMs += 20)
+    if (suspicion.takeCall(nowMs)) calls.push(nowMs);
+  assert.deepEqual(calls, [1_600, 1_740, 1_880, 2_020, 2_160, 2_300]);
+  assert.equal(suspicion.nextMs, 2_100);
   assert.equal(suspicionMinMs(4, 1_000, 1_000), 12_000);
   assert.equal(suspicionMinMs(4, 2, 1_000), 4_000);
 });
