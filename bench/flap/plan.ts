@@ -49,7 +49,7 @@ export interface FlapPlan {
 export const LAB_MS = 9_000;
 /** Starting and ending sessions, reading counters. */
 const CELL_MS = 3_500;
-const EACH_SESSION_MS = 6;
+const EACH_SESSION_MS = 4;
 /** Most cells of one run. */
 const CELLS_MAX = 10_000;
 
@@ -141,11 +141,15 @@ function byLab(cells: readonly PlannedCell[]): PlannedCell[] {
 export const sharesLab = (last: PlannedCell | undefined, next: PlannedCell): boolean =>
   last !== undefined && last.lab === next.lab && !last.wearsOut;
 
+/** About how long each cell takes, its lab included when it needs a new one. */
+export const costsMs = ({ cells }: FlapPlan): number[] =>
+  cells.map((cell, index) =>
+    sharesLab(cells[index - 1], cell) ? cell.estimateMs : cell.estimateMs + LAB_MS,
+  );
+
 /** What is left to do, by the estimates and by how true they were so far. */
 export function remainingMs(plan: FlapPlan, done: number, elapsedMs: number): number {
-  const costs = plan.cells.map((cell, index) =>
-    sharesLab(plan.cells[index - 1], cell) ? cell.estimateMs : cell.estimateMs + LAB_MS,
-  );
+  const costs = costsMs(plan);
   const sum = (part: readonly number[]) => part.reduce((total, cost) => total + cost, 0);
   const estimated = sum(costs.slice(0, done));
   // A single run says little about all the others.

@@ -23,6 +23,7 @@ import {
   type Scenario,
   shortestDurationMs,
 } from '../../bench/lab/scenarios/scenario.ts';
+import { scriptPath } from '../../bench/lab/scripts.ts';
 import { serverNamed, servers } from '../../bench/lab/servers/registry.ts';
 import { removeLab, stopRunner } from '../../bench/lab/teardown.ts';
 import { DELAY_MS_MAX, type Family, LOSS_PERCENT_MAX, POPS_MAX } from '../../bench/lab/topology.ts';
@@ -193,6 +194,15 @@ export function registerLab(program: Command): void {
     .action((node: string, command: string[], flags: { id?: string }) =>
       labAction(() => shell(node, command, flags.id)),
     );
+
+  lab
+    .command('origin')
+    .description(
+      'the lab’s origin alone, to stand behind a server that "bench flap --target" measures',
+    )
+    .option('--port <n>', 'where it listens', whole(0, 65_535), 8_081)
+    .option('--address <ip>', 'on this address only (default: on all)')
+    .action((flags: { port: number; address?: string }) => labAction(() => origin(flags)));
 
   lab
     .command('list')
@@ -390,6 +400,20 @@ async function shell(node: string, command: string[], id: string | undefined): P
     resolve(code ?? 128 + (signal === null ? 0 : (constants.signals[signal] ?? 0)));
   });
   return await promise.finally(() => process.removeListener('SIGINT', ignore));
+}
+
+/** Runs until Ctrl-C or TERM. */
+async function origin(flags: { port: number; address?: string }): Promise<number> {
+  const { port, address } = flags;
+  const script = scriptPath('./origin/app.ts');
+  const argv = [script, String(port), ...(address === undefined ? [] : [address])];
+  const child = spawn(process.execPath, argv, { stdio: 'inherit' });
+  const { promise, resolve } = Promise.withResolvers<number>();
+  child.on('exit', (code) => resolve(code ?? exitCodes.ok));
+  // A terminal's Ctrl-C reaches the child by itself.
+  const stop = () => child.kill('SIGTERM');
+  process.on('SIGINT', stop).on('SIGTERM', stop);
+  return await promise;
 }
 
 async function list(): Promise<number> {

@@ -3,6 +3,7 @@ import { Command } from 'commander';
 import { version } from '../node.ts';
 import { registerAgent } from './agent.ts';
 import { registerBench } from './bench.ts';
+import { registerBenchFlap } from './bench-flap.ts';
 import { registerBenchMesh } from './bench-mesh.ts';
 import { registerDemo } from './demo.ts';
 import { registerDoctor } from './doctor.ts';
@@ -16,6 +17,7 @@ import { registerSchema } from './schema.ts';
 import { registerSim } from './sim.ts';
 import { registerStatus } from './status.ts';
 import { registerTrace } from './trace.ts';
+import { registerUpgrade } from './upgrade.ts';
 import { registerValidate } from './validate.ts';
 
 const program = new Command('holdfast')
@@ -36,6 +38,7 @@ registerRun(program);
 registerAgent(program);
 registerValidate(program);
 registerReload(program);
+registerUpgrade(program);
 registerStatus(program);
 registerNodes(program);
 registerTrace(program);
@@ -46,6 +49,7 @@ registerLab(program);
 registerDemo(program);
 registerBench(program);
 registerBenchMesh(program);
+registerBenchFlap(program);
 registerSim(program);
 
 // A reader that has seen enough, such as `head`, is no failure.

@@ -10,6 +10,10 @@ import type { SessionKind } from './event.ts';
 
 const STDERR_CHARS_MAX = 20_000;
 
+/** Hundreds of programs cannot begin at once: connections would time out before they are made. */
+const AT_ONCE = 20;
+const EACH_LATER_MS = 40;
+
 /** What differs between a download and an upload. */
 export interface Transfer {
   readonly path: string;
@@ -34,9 +38,27 @@ export function startTransfers(
   context.expect(names);
   const runs = names.map((name, index) => {
     const content = contents[index % contents.length]!;
-    return startCurl(context, name, content, transfer(name, content));
+    const start = () => startCurl(context, name, content, transfer(name, content));
+    return index < AT_ONCE ? start() : startLater(start, (index - AT_ONCE) * EACH_LATER_MS);
   });
   return together(runs);
+}
+
+function startLater(start: () => ClientRun, delayMs: number): ClientRun {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  let run: ClientRun | undefined;
+  const timer = setTimeout(() => {
+    run = start();
+    run.finished.then(resolve);
+  }, delayMs);
+  return {
+    finished: promise,
+    stop: () => {
+      clearTimeout(timer);
+      if (run === undefined) resolve();
+      else run.stop();
+    },
+  };
 }
 
 function startCurl(context: ClientContext, session: string, content: Content, transfer: Transfer) {
