@@ -1,7 +1,8 @@
 /** What nodes that follow changes of the table at different times may believe of each other. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { CHANNEL_CHECK } from '../../src/sync/directory/channels.ts';
+import { readReply } from '../../src/proto/ticket-digest.ts';
+import { CHANNEL_CHECK, CHANNEL_DIGEST, CHANNEL_REPLY } from '../../src/sync/directory/channels.ts';
 import { type Node, settled, type World } from './directory-world.ts';
 
 const directory = {
@@ -65,3 +66,28 @@ for (const others of [false, true]) {
     assert.ok(lost >= 2, 'the request that got lost was repeated');
   });
 }
+
+test('a late answer to an earlier digest is not taken for an answer to the present one', () => {
+  const { world, owner, home, third, moving } = stage(22);
+  let late: Uint8Array | undefined;
+  let digests = 0;
+  let hasChanged = false;
+  world.lose = (from, to, channel, body) => {
+    if (from === owner && to === home && channel === CHANNEL_DIGEST) digests++;
+    if (from !== home || to !== owner || channel !== CHANNEL_REPLY) return false;
+    if (readReply(body)!.status === 'equal' && !hasChanged) late = body.slice();
+    return true;
+  };
+  owner.accept(moving);
+  world.run(1_000);
+  // With this table the home should have nothing of the owner, and no frame says so.
+  hasChanged = true;
+  world.tell(third, 'alive');
+  world.run(400);
+  const from = owner.indexOf(home);
+  owner.handle({ type: 'frame', from, channel: CHANNEL_REPLY, body: late! });
+  digests = 0;
+  // Before the home lets go and asks for a digest itself.
+  world.run(600);
+  assert.ok(digests >= 2, `${digests} digests: the owner believes that the home was right`);
+});
