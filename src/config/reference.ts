@@ -30,10 +30,14 @@ interface Section {
 
 /** The whole page, Markdown. */
 export function configReference(): string {
+  return `${INTRODUCTION}\n${referenceSections(annotatedSchema())}`;
+}
+
+/** A section for each map of keys within a schema, Markdown. */
+export function referenceSections(schema: JsonSchema): string {
   const sections = new Map<string, Section>();
-  collect('', annotatedSchema(), sections);
-  const pages = [...sections.values()].map(sectionText);
-  return `${INTRODUCTION}\n${pages.join('\n')}`;
+  collect('', schema, sections);
+  return [...sections.values()].map(sectionText).join('\n');
 }
 
 /** Depth first, so that a map's own keys come right before those of the maps inside it. */
@@ -63,14 +67,19 @@ function sectionText({ titles, schema }: Section): string {
   const lines = [`## ${title}`, ''];
   const about = [sentence(schema.description), sentence(schema.shorthand?.text)].filter(Boolean);
   if (about.length > 0) lines.push(about.join(' '), '');
+  lines.push(...referenceTable(schema));
+  return `${lines.join('\n')}\n`;
+}
+
+/** The keys of one map as a Markdown table. */
+export function referenceTable(schema: JsonSchema): string[] {
   const rows = Object.entries(schema.properties ?? {}).map(([key, child]) => [
     `\`${key}\``,
     typeText(child),
     schema.required?.includes(key) ? '**needed**' : defaultText(child),
     [sentence(child.description), itemShorthand(child)].filter(Boolean).join(' '),
   ]);
-  lines.push(...table([['key', 'value', 'default', 'meaning'], ...rows]));
-  return `${lines.join('\n')}\n`;
+  return table([['key', 'value', 'default', 'meaning'], ...rows]);
 }
 
 /** A Markdown table with aligned columns; the first row is its head. */
