@@ -239,6 +239,7 @@ export class Links {
 
   nextWakeupMs(): number {
     let wakeupMs = this.#sweepAtMs;
+    if (this.#calls.size === 0) return wakeupMs;
     for (const link of this.#calls.values()) wakeupMs = Math.min(wakeupMs, link.callAgainAtMs);
     return wakeupMs;
   }

@@ -341,15 +341,7 @@ export class MeshCore implements HandshakeParty, LinkOutbox, MembershipOutbox {
 
   /** Sends what was put together and works out when to wake up. */
   #settle(): void {
-    for (let i = 0; i < this.#open.length; i += 1) {
-      const packet = this.#open[i]!;
-      this.membership.fill(packet);
-      if (packet.contentBytes > 0) this.#sendPacket(this.#openTo[i]!, packet);
-      packet.clear();
-      if (this.#pool.length < PACKETS_POOLED_MAX) this.#pool.push(packet);
-    }
-    this.#open.length = 0;
-    this.#openTo.length = 0;
+    if (this.#open.length > 0) this.#sendOpen();
     if (this.#keyringGeneration !== this.keyring.generation) {
       this.#keyringGeneration = this.keyring.generation;
       this.links.dropRetired();
@@ -361,6 +353,17 @@ export class MeshCore implements HandshakeParty, LinkOutbox, MembershipOutbox {
     }
     // A component that asks for the past is called at once, but not counted as a stall.
     this.#wakeupMs = Math.max(wakeupMs, this.#quietUntilMs, this.#nowMs);
+  }
+
+  #sendOpen(): void {
+    for (const [i, packet] of this.#open.entries()) {
+      this.membership.fill(packet);
+      if (packet.contentBytes > 0) this.#sendPacket(this.#openTo[i]!, packet);
+      packet.clear();
+      if (this.#pool.length < PACKETS_POOLED_MAX) this.#pool.push(packet);
+    }
+    this.#open.length = 0;
+    this.#openTo.length = 0;
   }
 
   #packet(to: PeerIndex): PacketWriter {

@@ -178,8 +178,17 @@ export class Prober {
 
   nextWakeupMs(): number {
     let wakeupMs = Number.POSITIVE_INFINITY;
-    for (const probe of this.#probes.values()) wakeupMs = Math.min(wakeupMs, probe.deadlineMs);
-    for (const relay of this.#relays.values()) wakeupMs = Math.min(wakeupMs, relay.deadlineMs);
+    // Asked after every datagram, mostly with nothing under way.
+    if (this.#probes.size > 0) {
+      for (const { deadlineMs } of this.#probes.values()) {
+        if (deadlineMs < wakeupMs) wakeupMs = deadlineMs;
+      }
+    }
+    if (this.#relays.size > 0) {
+      for (const { deadlineMs } of this.#relays.values()) {
+        if (deadlineMs < wakeupMs) wakeupMs = deadlineMs;
+      }
+    }
     return wakeupMs;
   }
 

@@ -61,6 +61,7 @@ export class Keeper {
   /** Dead owners and when their tickets go. */
   readonly #paused = new Map<PeerIndex, number>();
   readonly #body = new Uint8Array(FRAME_BYTES_MAX);
+  readonly #walked = emptyDigests();
   readonly #key = new Uint32Array(KEY_WORDS);
   readonly #learned: Learned;
   readonly #reader: RecordReader;
@@ -387,18 +388,21 @@ export class Keeper {
     }
   }
 
-  /** What this home keeps for an owner, or `undefined` when it cannot tell now. */
+  /** What this home keeps for an owner, until the next call, or `undefined`: it cannot tell now. */
   #digestsOf(nowMs: number, tenure: Tenure): Digests | undefined {
     if (!this.#strays.allowed) return { counts: tenure.counts, hashes: tenure.digests };
     if (!this.#walks.take(nowMs, tenure.count)) return undefined;
-    const digests = emptyDigests();
+    const { counts, hashes } = this.#walked;
+    counts.fill(0);
+    hashes.fill(0);
     for (let group = 0; group < DIGEST_GROUPS; group++) {
+      if (tenure.counts[group] === 0) continue;
       this.#walk(tenure, group, (_, ticketHash) => {
-        digests.counts[group]!++;
-        digests.hashes[group]! ^= ticketHash;
+        counts[group]!++;
+        hashes[group]! ^= ticketHash;
       });
     }
-    return digests;
+    return this.#walked;
   }
 
   #cellsOf(tenure: Tenure, group: number): Digests {

@@ -265,7 +265,8 @@ export class Mender {
     const { rows, replicas, buckets } = this.#homes;
     const { counts, digests: hashes } = this.#store.own;
     const { bucketsPerGroup } = this.#cells;
-    for (let bucket = 0; bucket < buckets; bucket++) {
+    const end = this.#store.own.count === 0 ? 0 : buckets;
+    for (let bucket = 0; bucket < end; bucket++) {
       const count = counts[bucket]!;
       if (count === 0) continue;
       const group = Math.floor(bucket / bucketsPerGroup);
@@ -283,7 +284,8 @@ export class Mender {
 function summaryOf(counts: Uint32Array, hashes: Int32Array): number {
   let sum = 0;
   for (let group = 0; group < counts.length; group++) {
-    sum = mix32(sum ^ counts[group]!);
+    if (counts[group] === 0) continue;
+    sum = mix32(sum ^ ((counts[group]! << 6) + group));
     sum = mix32(sum ^ hashes[group]!);
   }
   return sum;
