@@ -16,6 +16,7 @@ import { resultTable } from '../../bench/lab/report/table.ts';
 import { LAB_PROGRAMS, requirePrograms, requireRoot } from '../../bench/lab/requirements.ts';
 import type { FlipMethod } from '../../bench/lab/route/control.ts';
 import { runControl, runScenario } from '../../bench/lab/run.ts';
+import { scenarioReference } from '../../bench/lab/scenarios/reference.ts';
 import { scenarioNames, scenarioOf, scenarios } from '../../bench/lab/scenarios/registry.ts';
 import {
   fewestPops,
@@ -203,6 +204,13 @@ export function registerLab(program: Command): void {
     .option('--port <n>', 'where it listens', whole(0, 65_535), 8_081)
     .option('--address <ip>', 'on this address only (default: on all)')
     .action((flags: { port: number; address?: string }) => labAction(() => origin(flags)));
+
+  lab
+    .command('scenario-reference')
+    .description('print the reference page of scenario files')
+    .action(() => {
+      process.stdout.write(scenarioReference());
+    });
 
   lab
     .command('list')

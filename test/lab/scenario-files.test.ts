@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { loadScenario, parseScenario } from '../../bench/lab/scenarios/load.ts';
+import { scenarioReference } from '../../bench/lab/scenarios/reference.ts';
 import { scenarioOf } from '../../bench/lab/scenarios/registry.ts';
 import { ConfigError } from '../../src/config/problem.ts';
 
@@ -137,6 +138,12 @@ const BAD: readonly [what: string, from: string, to: string, problem: RegExp][] 
     /withdraw works by BGP: remove "flip: route"$/,
   ],
   [
+    'a VIP that nobody announces',
+    'do: flip, to: next}',
+    'do: withdraw, pop: a}\n  - {atMs: 1100, do: withdraw, pop: b}\n  - {atMs: 1200, do: withdraw, pop: c}',
+    /^6:3: events: at 1200 ms the last PoP that announces would stop: announce another$/,
+  ],
+  [
     'a flip before the sessions',
     'events:',
     'before: [{do: flip, to: next}]\nevents:',
@@ -208,4 +215,13 @@ test('a file is named by a slash or its ending, a scenario of ours by its name',
   } finally {
     rmSync(directory, { recursive: true });
   }
+});
+
+test('the reference page in the docs is the one that the schema prints', () => {
+  const page = readFileSync(new URL('../../docs/reference/scenario.md', import.meta.url), 'utf8');
+  assert.equal(
+    page,
+    scenarioReference(),
+    'renew it: holdfast lab scenario-reference > docs/reference/scenario.md',
+  );
 });

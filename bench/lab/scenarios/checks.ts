@@ -1,14 +1,23 @@
 /** What a schema cannot say about a scenario: things that must fit together. Pure. */
 import type { ConfigPath } from '../../../src/config/problem.ts';
-import { actionsOf, fewestPops, type Scenario, shortestDurationMs } from './scenario.ts';
+import {
+  actionsOf,
+  fewestPops,
+  rankOf,
+  type Scenario,
+  shortestDurationMs,
+  timeline,
+} from './scenario.ts';
+
+/** Only BGP knows of announcements; a route put into the router's kernel would hide them. */
+const BY_BGP_ONLY: readonly string[] = ['withdraw', 'announce', 'drain'];
+/** What moves the route: may happen again and again, but not before there are sessions. */
+const REPEATABLE: readonly string[] = ['flip', ...BY_BGP_ONLY];
 
 export interface ScenarioFinding {
   readonly path: ConfigPath;
   readonly message: string;
 }
-
-/** Only BGP knows of announcements; a route put into the router's kernel would hide them. */
-const BY_BGP_ONLY: readonly string[] = ['withdraw', 'announce', 'drain'];
 
 /** Everything that does not fit; empty when all does. */
 export function checkScenario(scenario: Scenario): ScenarioFinding[] {
@@ -24,25 +33,23 @@ export function checkScenario(scenario: Scenario): ScenarioFinding[] {
   if (durationMs < shortestMs) {
     say(['durationMs'], `the last event and tailMs (${tailMs}) need at least ${shortestMs}`);
   }
-  for (const [index, action] of before.entries()) {
-    if (action.do === 'flip' || BY_BGP_ONLY.includes(action.do)) {
-      say(
-        ['before', index, 'do'],
-        `${action.do} can only happen while sessions run: move it to events`,
-      );
+  for (const [list, actions] of Object.entries({ before, events })) {
+    for (const [index, action] of actions.entries()) {
+      if (action.do === 'split' && action.percent !== undefined && action.by !== 'packet') {
+        say([list, index, 'percent'], 'a share of packets needs "by: packet"');
+      }
     }
+  }
+  for (const [index, action] of before.entries()) {
+    if (!REPEATABLE.includes(action.do)) continue;
+    const text = `${action.do} can only happen while sessions run: move it to events`;
+    say(['before', index, 'do'], text);
   }
   for (const [index, event] of events.entries()) {
     if (flip === 'route' && BY_BGP_ONLY.includes(event.do)) {
       say(['events', index, 'do'], `${event.do} works by BGP: remove "flip: route"`);
     }
-    if (event.do === 'split' && event.percent !== undefined && event.by !== 'packet') {
-      say(['events', index, 'percent'], `a share of packets needs "by: packet"`);
-    }
-    if (
-      event.everyMs !== undefined &&
-      !['flip', 'withdraw', 'announce', 'drain'].includes(event.do)
-    ) {
+    if (event.everyMs !== undefined && !REPEATABLE.includes(event.do)) {
       say(['events', index, 'everyMs'], `${event.do} cannot be repeated`);
     }
   }
@@ -50,5 +57,20 @@ export function checkScenario(scenario: Scenario): ScenarioFinding[] {
   if (moves.includes('flip') && moves.some((name) => BY_BGP_ONLY.includes(name))) {
     say(['events'], 'flip does not go together with withdraw, announce and drain: use one way');
   }
+  const silentAtMs = nobodyAnnouncesAtMs(scenario);
+  if (silentAtMs !== undefined) {
+    say(['events'], `at ${silentAtMs} ms the last PoP that announces would stop: announce another`);
+  }
   return found;
+}
+
+/** When the VIP would be announced by nobody; `undefined` when it always is by somebody. */
+function nobodyAnnouncesAtMs(scenario: Scenario): number | undefined {
+  const silent = new Set<number>();
+  for (const { atMs, action } of timeline(scenario, scenario.durationMs)) {
+    if (action.do === 'withdraw') silent.add(rankOf(action.pop));
+    else if (action.do === 'announce' || action.do === 'drain') silent.delete(rankOf(action.pop));
+    if (silent.size >= scenario.pops) return atMs;
+  }
+  return undefined;
 }

@@ -146,6 +146,8 @@ function actions<T>(shape: z.core.$ZodLooseShape): z.ZodType<T> {
 
 /** What each action is, for messages and the reference page. */
 export const actionAbout = (name: ActionName): string => ACTIONS[name].about;
+/** The keys that an action has beside `do` and its times. */
+export const actionKeys = (name: ActionName): AnyObject => z.strictObject(ACTIONS[name].keys);
 export const ACTION_NAMES = Object.keys(ACTIONS) as ActionName[];
 
 const EXPECTATIONS = ['survive', 'reset', 'lose', 'some', 'any'] as const;
