@@ -1,26 +1,8 @@
 /** Who keeps how many tickets, and what moves when nodes go: the real table of homes. A core. */
-import type { Member, MemberStatus } from '../../src/sync/core.ts';
 import { Homes } from '../../src/sync/homes.ts';
 import { NO_HOME } from '../../src/sync/homes-build.ts';
+import { memberNamed } from '../homes/member.ts';
 import type { Fleet } from './fleet.ts';
-
-/** A member as the table of homes and the directory want one. */
-export function memberOf(id: string, status: MemberStatus = 'alive'): Member {
-  return {
-    id,
-    pop: 'p',
-    address: '192.0.2.1:7946',
-    boot: 1,
-    run: 1,
-    configDigest: 0,
-    version: '0',
-    protocolMin: 1,
-    protocolMax: 1,
-    draining: false,
-    status,
-    incarnation: 0,
-  };
-}
 
 /** The table of a fleet; peers are numbers of its nodes. */
 export class HomesLoad {
@@ -34,9 +16,9 @@ export class HomesLoad {
     this.#fleet = fleet;
     this.#counts = counts;
     const [first, ...others] = fleet.nodes;
-    this.#homes.start(0, 0, memberOf(first!.id));
+    this.#homes.start(0, 0, memberNamed(first!.id));
     for (const [i, node] of others.entries()) {
-      this.#homes.observe(0, 'joined', i + 1, memberOf(node.id));
+      this.#homes.observe(0, 'joined', i + 1, memberNamed(node.id));
     }
     this.#settle();
   }
@@ -98,7 +80,7 @@ export class HomesLoad {
 
   #change(peers: readonly number[], change: 'left' | 'alive'): void {
     for (const peer of peers) {
-      const member = memberOf(this.#fleet.nodes[peer]!.id, change);
+      const member = memberNamed(this.#fleet.nodes[peer]!.id, { status: change });
       this.#homes.observe(this.#nowMs, change, peer, member);
     }
     this.#settle();

@@ -12,7 +12,7 @@ import { CHANNEL_ACK, CHANNEL_FRAME } from '../../src/sync/directory/channels.ts
 import { Directory } from '../../src/sync/directory/directory.ts';
 import { IN_STREAM_TIMES, InStream } from '../../src/sync/directory/in-stream.ts';
 import { Random } from '../../src/sync/random.ts';
-import { memberOf } from './homes-load.ts';
+import { memberNamed } from '../homes/member.ts';
 
 const JOIN_MS = 12_000;
 /** Flows put into the directory per virtual millisecond while it is filled. */
@@ -62,7 +62,7 @@ export class OwnerRun {
     const { ids, owner, seed } = load;
     this.#load = load;
     this.#random = new Random(seed);
-    this.#members = ids.map((id) => memberOf(id));
+    this.#members = ids.map((id) => memberNamed(id));
     const indices = ids.map((_, i) => i);
     const peers: PeerTable = {
       self: owner,
@@ -131,7 +131,8 @@ export class OwnerRun {
   }
 
   #member(peer: number, change: 'joined' | 'left' | 'alive'): void {
-    const member = memberOf(this.#load.ids[peer]!, change === 'left' ? 'left' : 'alive');
+    const status = change === 'left' ? 'left' : 'alive';
+    const member = memberNamed(this.#load.ids[peer]!, { status });
     this.#members[peer] = member;
     // A stream that was closed begins anew, at both ends.
     if (change !== 'left') this.#homes[peer] = new InStream(IN_STREAM_TIMES);
