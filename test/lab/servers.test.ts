@@ -8,6 +8,7 @@ import { parse } from 'yaml';
 import { LabError } from '../../bench/lab/errors.ts';
 import { healingNamed, sumCounters } from '../../bench/lab/healing/healing.ts';
 import { requirePrograms, requireRoot } from '../../bench/lab/requirements.ts';
+import { commandServer } from '../../bench/lab/servers/command.ts';
 import { serverNamed, servers } from '../../bench/lab/servers/registry.ts';
 import type { ServerSite } from '../../bench/lab/servers/server.ts';
 import { configSchema } from '../../src/config/schema.ts';
@@ -46,6 +47,26 @@ test('HAProxy itself accepts its configuration', {
     const checked = spawnSync('haproxy', ['-c', '-f', file], { encoding: 'utf8' });
     assert.equal(checked.status, 0, checked.stderr);
   });
+});
+
+test('Caddy itself accepts its configuration', {
+  skip: installed('caddy') ? false : 'caddy is not installed',
+}, () => {
+  inDirectory((directory) => {
+    const { files } = serverNamed('caddy').plan(site(directory));
+    const file = join(directory, 'Caddyfile');
+    writeFileSync(file, files.Caddyfile!);
+    const argv = ['validate', '--config', file, '--adapter', 'caddyfile'];
+    const env = { ...process.env, HOME: directory };
+    const checked = spawnSync('caddy', argv, { encoding: 'utf8', env });
+    assert.equal(checked.status, 0, checked.stderr);
+  });
+});
+
+test('a command of the user is told where to listen and where the origin is', () => {
+  const { argv } = commandServer('serve {listen} --to {app}', 6).plan(site('/lab/pop-a/server'));
+  assert.deepEqual(argv, ['sh', '-c', 'exec serve [::1]:18080 --to [2001:db8:b::101]:8081']);
+  assert.throws(() => commandServer('serve {lisen}', 4), /\{lisen\} stands for nothing/);
 });
 
 test('holdfast is given a configuration that its own schema accepts', () => {
