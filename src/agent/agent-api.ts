@@ -5,8 +5,10 @@ import { AddressError, formatHostPort, type HostPort, parseHostPort } from '../c
 import { flowKey } from '../datapath/address-bytes.ts';
 import { DatapathError } from '../datapath/datapath-error.ts';
 import type { Agent } from './agent.ts';
+import type { AgentAnnounce } from './agent-announce.ts';
 import { agentMetrics } from './agent-metrics.ts';
 import { agentStatus, type FlowReport } from './agent-status.ts';
+import { announceRoutes } from './announce-routes.ts';
 import { meshRoutes } from './mesh-routes.ts';
 
 /** Other nodes' answers to a trace are waited for this long. */
@@ -17,11 +19,13 @@ export class AgentApi {
   readonly #agent: Agent;
   readonly #metrics: Registry;
   readonly #config: unknown;
+  readonly #announce: AgentAnnounce | undefined;
 
   /** @param config As it may be shown. */
-  constructor(agent: Agent, config: unknown) {
+  constructor(agent: Agent, config: unknown, announce?: AgentAnnounce) {
     this.#agent = agent;
-    this.#metrics = agentMetrics(agent);
+    this.#announce = announce;
+    this.#metrics = agentMetrics(agent, announce);
     this.#config = config;
   }
 
@@ -30,10 +34,10 @@ export class AgentApi {
     const ok = (body: unknown): AdminAnswer => ({ status: 200, body });
     return {
       healthz: async () => {
-        const { state } = agentStatus(this.#agent);
+        const { state } = agentStatus(this.#agent, this.#announce);
         return state === 'running' ? ok('ok\n') : { status: 503, body: `${state}\n` };
       },
-      status: async () => ok({ agent: agentStatus(this.#agent) }),
+      status: async () => ok({ agent: agentStatus(this.#agent, this.#announce) }),
       metrics: async () => this.#scrape(),
       config: async () => ok(this.#config),
       reload: async () => ({
@@ -50,6 +54,7 @@ export class AgentApi {
   get routes(): AdminRoutes {
     return {
       ...meshRoutes(this.#agent.admin),
+      ...announceRoutes(this.#announce),
       '/trace': { method: 'GET', answer: (request) => this.#trace(request) },
     };
   }

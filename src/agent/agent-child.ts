@@ -11,6 +11,9 @@ let node: AgentNode | MeshAgentNode | undefined;
 let api: Pick<AgentApi, 'source' | 'routes'> | undefined;
 let stopping = false;
 
+/** The time of an agent whose node is gone. */
+const ORPHAN_MS = 10_000;
+
 const tell = (message: FromAgent) =>
   new Promise<void>((resolve) => {
     if (process.send === undefined || !process.connected) resolve();
@@ -29,7 +32,11 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal
 
 process.on('message', (message: ToAgent) => void handle(message));
 // The kernel goes on healing; whoever starts the node again takes it over.
-process.on('disconnect', () => void stop(true));
+process.on('disconnect', () => {
+  // Nobody serves any more; and nobody is left who could end a process that hangs.
+  setTimeout(() => process.exit(1), ORPHAN_MS).unref();
+  void stop(true);
+});
 
 async function handle(message: ToAgent): Promise<void> {
   switch (message.type) {
@@ -37,8 +44,13 @@ async function handle(message: ToAgent): Promise<void> {
       return await start(message);
     case 'ask':
       return await tell({ type: 'answer', id: message.id, answer: await answer(message) });
+    case 'edge':
+      if (node instanceof AgentNode) node.edgeSays(message.report);
+      return;
     case 'drain':
-      node?.setDraining(true);
+      return await drain();
+    case 'closed':
+      if (node instanceof AgentNode) node.sessionsClosed();
       return;
     case 'stop':
       return await stop(message.leave);
@@ -51,7 +63,10 @@ async function start({ loaded, version }: Extract<ToAgent, { type: 'start' }>): 
     node =
       loaded.config.datapath === undefined
         ? new MeshAgentNode(loaded, version, onTicketKeys)
-        : new AgentNode(loaded, version, onTicketKeys);
+        : new AgentNode(loaded, version, {
+            onTicketKeys,
+            onDrain: (phase) => void tell({ type: 'drain', phase }),
+          });
     api = await node.start(false);
     await tell({ type: 'up' });
   } catch (error) {
@@ -75,9 +90,17 @@ async function answer(asked: Extract<ToAgent, { type: 'ask' }>): Promise<AdminAn
   }
 }
 
+/** Who announces nothing has nothing to wait for. */
+async function drain(): Promise<void> {
+  if (node instanceof AgentNode && (await node.drain())) return;
+  node?.setDraining(true);
+  await tell({ type: 'drain', phase: 'drained' });
+}
+
 async function stop(leave: boolean): Promise<void> {
   if (stopping) return;
   stopping = true;
-  await node?.stop(leave);
+  if (node instanceof AgentNode) await node.stop(leave, leave);
+  else await node?.stop(leave);
   process.exit(0);
 }

@@ -1,10 +1,12 @@
 /** What an agent counts, for Prometheus. Everything is read when it is asked for. */
 import { Counter, Gauge, Registry } from 'prom-client';
+import { ANNOUNCE_STATES } from '../announce/state.ts';
 import { COUNTS, VERDICTS, WAYS } from '../datapath/verdicts.ts';
 import type { Directory } from '../sync/directory/directory.ts';
 import type { Mesh } from '../sync/mesh.ts';
 import type { Sessions } from '../sync/sessions.ts';
 import type { Agent } from './agent.ts';
+import type { AgentAnnounce } from './agent-announce.ts';
 
 /** Names among the mesh's counters that go up and down. */
 const GAUGES: ReadonlySet<string> = new Set([
@@ -28,12 +30,44 @@ export interface MeshParts {
 }
 
 /** @param agent asked at each scrape; its node's name labels `holdfast_agent_info`. */
-export function agentMetrics(agent: Agent): Registry {
+export function agentMetrics(agent: Agent, announce?: AgentAnnounce): Registry {
   const registry = meshMetrics(agent);
   addHealing(registry, agent);
   addAll(registry, 'flows', agent.flows.counters as object as Counts);
   addAll(registry, 'healer', agent.healer.counters);
+  addAll(registry, 'announce', agent.routes.counters);
+  if (announce !== undefined) addAnnouncement([registry], announce);
   return registry;
+}
+
+function addAnnouncement(registers: Registry[], announce: AgentAnnounce): void {
+  new Gauge({
+    name: 'holdfast_announce_state',
+    help: '1 for what this node announces, 0 for the other states.',
+    labelNames: ['state'],
+    registers,
+    collect() {
+      const { state } = announce.status;
+      for (const each of ANNOUNCE_STATES) this.set({ state: each }, Number(each === state));
+    },
+  });
+  new Counter({
+    name: 'holdfast_announce_changes_total',
+    help: 'Changes of what this node announces.',
+    registers,
+    collect() {
+      this.reset();
+      this.inc(announce.status.changes);
+    },
+  });
+  new Gauge({
+    name: 'holdfast_announce_routing_follows',
+    help: '1 while the routing does what it was asked for.',
+    registers,
+    collect() {
+      this.set(Number(announce.status.routing.ok));
+    },
+  });
 }
 
 /** Of an agent without a datapath. */

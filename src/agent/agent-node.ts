@@ -1,11 +1,16 @@
 /** An agent with its log and its admin server: what `holdfast agent` runs. */
 import { AdminServer } from '../admin/admin-server.ts';
 import { redacted } from '../admin/redaction.ts';
+import type { DrainPhase } from '../announce/drain-plan.ts';
+import { removeMarker } from '../announce/marker.ts';
+import type { EdgeReport } from '../announce/site-health.ts';
 import { type LoadedConfig, loadConfig } from '../config/load.ts';
 import { formatProblem } from '../config/problem.ts';
+import type { AnnounceConfig } from '../config/schema.ts';
 import { removeDatapath } from '../datapath/datapath.ts';
 import { type NodeLog, openLog } from '../supervisor/log.ts';
 import { Agent, type TicketKeysTaker } from './agent.ts';
+import { AgentAnnounce } from './agent-announce.ts';
 import { AgentApi } from './agent-api.ts';
 import { type AgentSettings, agentSettings } from './settings.ts';
 
@@ -16,22 +21,31 @@ export function loadAgentConfig(file: string, overrides: AgentOverrides = []): L
   return loadConfig(file, { purpose: 'agent', overrides });
 }
 
+/** An edge beside the agent. */
+export interface BesideEdge {
+  /** For its TLS servers. */
+  readonly onTicketKeys: TicketKeysTaker;
+  /** A drain got on. In `closing`, {@link AgentNode.sessionsClosed} is waited for. */
+  readonly onDrain: (phase: DrainPhase | 'resumed') => void;
+}
+
 export class AgentNode {
   readonly settings: AgentSettings;
   readonly #loaded: LoadedConfig;
   readonly #nodeLog: NodeLog;
-  readonly #onTicketKeys: TicketKeysTaker | undefined;
+  readonly #edge: BesideEdge | undefined;
   #agent: Agent | undefined;
+  #announce: AgentAnnounce | undefined;
   #admin: AdminServer | undefined;
 
   /**
    * @param loaded As {@link loadAgentConfig} gives it.
    * @param version Of holdfast.
-   * @param onTicketKeys For the TLS servers of this node.
+   * @param edge Default: none, the agent is alone.
    */
-  constructor(loaded: LoadedConfig, version: string, onTicketKeys?: TicketKeysTaker) {
+  constructor(loaded: LoadedConfig, version: string, edge?: BesideEdge) {
     this.#loaded = loaded;
-    this.#onTicketKeys = onTicketKeys;
+    this.#edge = edge;
     this.settings = agentSettings(loaded.config, version);
     const { node } = this.settings;
     this.#nodeLog = openLog(loaded.config.logLevel, { node, pid: process.pid, part: 'agent' });
@@ -56,9 +70,10 @@ export class AgentNode {
    */
   async start(withAdmin = true): Promise<AgentApi> {
     const { config, secrets } = this.#loaded;
-    const agent = await Agent.start(this.settings, this.log, this.#onTicketKeys);
+    const agent = await Agent.start(this.settings, this.log, this.#edge?.onTicketKeys);
     this.#agent = agent;
-    const api = new AgentApi(agent, redacted(config, secrets));
+    if (config.announce !== undefined) await this.#startAnnouncing(agent, config.announce);
+    const api = new AgentApi(agent, redacted(config, secrets), this.#announce);
     if (withAdmin && config.admin !== null) {
       this.#admin = new AdminServer(config.admin, api.source, api.routes);
       try {
@@ -80,19 +95,51 @@ export class AgentNode {
     this.#agent?.setDraining(draining);
   }
 
+  /** How the edge beside this agent does. */
+  edgeSays(report: EdgeReport): void {
+    this.#announce?.edgeSays(report);
+  }
+
+  /** The node ends afterwards. @returns false when it announces nothing. */
+  async drain(): Promise<boolean> {
+    if (this.#announce === undefined) return false;
+    await this.#announce.announcement.drain(undefined, false);
+    return true;
+  }
+
+  /** What `onDrain('closing')` asked for is done. */
+  sessionsClosed(): void {
+    this.#announce?.announcement.closed();
+  }
+
   /**
    * The kernel goes on healing; the next agent takes it over.
    * @param leave False when that follows at once: then the mesh is not told.
+   * @param withdraw Whether nobody serves any more. Else what is announced stays so for the
+   * dead-man time, in which the next agent may follow.
    */
-  async stop(leave = true): Promise<void> {
-    this.log.info({ leave }, 'agent ends; the kernel goes on healing');
+  async stop(leave = true, withdraw = false): Promise<void> {
+    this.log.info({ leave, withdraw }, 'agent ends; the kernel goes on healing');
+    await this.#announce?.stop(withdraw);
     await this.#agent?.stop(leave);
     this.#admin?.cut();
     await this.#nodeLog.close();
   }
+
+  async #startAnnouncing(agent: Agent, config: AnnounceConfig): Promise<void> {
+    try {
+      const edge = this.#edge;
+      const onDrain = edge === undefined ? undefined : edge.onDrain;
+      this.#announce = await AgentAnnounce.start(agent, config, onDrain);
+    } catch (error) {
+      await agent.stop();
+      throw error;
+    }
+  }
 }
 
-/** Takes away what any earlier agent made: programs, maps, tunnel device, mount. */
-export function removeHealing(settings: AgentSettings): void {
+/** Takes away what any earlier agent made: programs, maps, devices, mount. */
+export async function removeHealing(settings: AgentSettings): Promise<void> {
+  await removeMarker();
   removeDatapath(settings.datapath);
 }

@@ -3,6 +3,8 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { isDeepStrictEqual } from 'node:util';
 import type { Logger } from 'pino';
 import type { AdminAnswer, AdminRoutes } from '../admin/admin-server.ts';
+import type { DrainPhase } from '../announce/drain-plan.ts';
+import type { EdgeReport } from '../announce/site-health.ts';
 import type { LoadedConfig } from '../config/load.ts';
 import type { Config } from '../config/schema.ts';
 import { HoldfastError } from '../errors.ts';
@@ -21,6 +23,10 @@ export interface AgentProcessDeps {
   readonly version: string;
   /** Takes the keys that seal TLS session tickets on all nodes of the mesh. The first seals. */
   readonly onTicketKeys?: (keys: readonly Uint8Array[]) => void;
+  /**
+   * Asks the sessions that a drain has left to end, while the node stays. Resolves when they have.
+   */
+  readonly closeSessions?: () => Promise<void>;
 }
 
 const SILENT: AdminAnswer = { status: 503, body: { error: 'the agent does not answer' } };
@@ -37,6 +43,9 @@ export class AgentProcess {
   #crashes = 0;
   #nextId = 1;
   #draining = false;
+  /** Of the drain under way or done, whoever asked for it. */
+  #phase: DrainPhase | undefined;
+  #onTime: (() => void) | undefined;
   #stopping = false;
   #restartTimer: NodeJS.Timeout | undefined;
   #applying: Promise<void> = Promise.resolve();
@@ -48,6 +57,21 @@ export class AgentProcess {
   /** Whether the configuration in force asks for an agent. */
   get isWanted(): boolean {
     return this.#loaded !== undefined;
+  }
+
+  /** Whether this node leaves service, or has. */
+  get isDraining(): boolean {
+    return this.#draining || this.#phase !== undefined;
+  }
+
+  /** Whether an agent wants to know how the edge does. */
+  get announces(): boolean {
+    return this.#loaded?.config.announce !== undefined;
+  }
+
+  /** How the edge does; said about once a second. */
+  edgeSays(report: EdgeReport): void {
+    this.#tell({ type: 'edge', report });
   }
 
   get crashes(): number {
@@ -96,10 +120,33 @@ export class AgentProcess {
     });
   }
 
-  /** Tells the mesh that this node finishes what it has. */
-  drain(): void {
+  /** Ends the process without a good-bye: the agent of another release follows at once. */
+  async handOver(): Promise<void> {
+    await this.#applying;
+    await this.#end(false);
+  }
+
+  /** After {@link handOver}, when nobody has followed. */
+  async takeBack(): Promise<void> {
+    if (this.#loaded === undefined) return;
+    await this.#launch().catch((error: Error) => {
+      this.#deps.log.error({ reason: error.message }, 'the agent does not start again');
+      this.#again();
+    });
+  }
+
+  /**
+   * Leaves service on behalf of a node that ends: told to the mesh, announced worse, withdrawn.
+   * Resolves when it is time to end sessions: at once without an announcement, or when the agent
+   * that announces is gone.
+   */
+  drain(): Promise<void> {
     this.#draining = true;
-    this.#tell({ type: 'drain' });
+    if (!this.isWanted || !this.#isUp) return Promise.resolve();
+    return new Promise((resolve) => {
+      this.#onTime = resolve;
+      this.#tell({ type: 'drain' });
+    });
   }
 
   /** Says good-bye to the mesh and ends the process. The kernel goes on healing. */
@@ -109,11 +156,12 @@ export class AgentProcess {
     this.#loaded = undefined;
   }
 
-  /** Ends the process at once. */
+  /** Ends the process at once; one that announces withdraws first, by itself. */
   kill(): void {
     this.#stopping = true;
     clearTimeout(this.#restartTimer);
-    this.#child?.kill('SIGKILL');
+    if (this.announces && this.#child?.connected) this.#child.disconnect();
+    else this.#child?.kill('SIGKILL');
   }
 
   /** `undefined` without an agent, `null` when it does not answer. */
@@ -181,9 +229,10 @@ export class AgentProcess {
       else if (message.type === 'up') {
         this.#isUp = true;
         this.#deps.log.info({ agentPid: child.pid }, 'agent is up');
-        if (this.#draining) this.drain();
+        if (this.#draining) this.#tell({ type: 'drain' });
         resolve();
-      } else {
+      } else if (message.type === 'drain') void this.#drained(message.phase);
+      else {
         const { code, message: text } = message;
         failure = new HoldfastError(text, { code, source: 'internal', retryable: false });
       }
@@ -196,6 +245,7 @@ export class AgentProcess {
         this.#isUp = false;
         this.#child = undefined;
         for (const settle of [...this.#pending.values()]) settle(SILENT);
+        this.#onTime?.();
         gone();
         if (!wasUp) reject(failure);
         else if (!this.#stopping) {
@@ -210,6 +260,16 @@ export class AgentProcess {
     });
     this.#tell({ type: 'start', loaded, version: this.#deps.version });
     return promise;
+  }
+
+  async #drained(phase: DrainPhase | 'resumed'): Promise<void> {
+    this.#phase = phase === 'resumed' ? undefined : phase;
+    if (phase !== 'closing' && phase !== 'drained') return;
+    this.#onTime?.();
+    // A node that ends closes them itself.
+    if (phase !== 'closing' || this.#draining) return;
+    await this.#deps.closeSessions?.();
+    this.#tell({ type: 'closed' });
   }
 
   /** After a crash, or a start that failed. */
@@ -245,6 +305,12 @@ function wantsAgent(config: Config): boolean {
 }
 
 /** What an agent reads of a configuration; also what its digest is over. */
-function agentPart({ admin: _, accessLog: __, workers: ___, ...rest }: Config): unknown {
+function agentPart({
+  admin: _,
+  accessLog: __,
+  workers: ___,
+  upgrade: ____,
+  ...rest
+}: Config): unknown {
   return rest;
 }

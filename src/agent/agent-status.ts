@@ -3,6 +3,7 @@ import type { CountName, VerdictName } from '../datapath/verdicts.ts';
 import type { MemberStatus } from '../sync/core.ts';
 import type { NodesReport } from '../sync/nodes-report.ts';
 import type { Agent } from './agent.ts';
+import type { AgentAnnounce, AgentAnnounceStatus } from './agent-announce.ts';
 import type { FlowFeedCounters } from './flow-feed.ts';
 import type { SwitchedFlow } from './switched-flows.ts';
 import type { NodeTrace } from './trace-message.ts';
@@ -34,6 +35,8 @@ export interface AgentStatus {
     /** Newest first. */
     readonly recent: readonly SwitchedFlow[];
   };
+  /** `null` for an agent that announces nothing. */
+  readonly announce: AgentAnnounceStatus | null;
   readonly flows: Readonly<FlowFeedCounters>;
   readonly verdicts: Readonly<Record<VerdictName, number>>;
   readonly troubles: Readonly<Record<CountName, number>>;
@@ -55,14 +58,15 @@ export interface FlowReport {
   readonly silent: readonly string[];
 }
 
-export function agentStatus(agent: Agent): AgentStatus {
+export function agentStatus(agent: Agent, announcing?: AgentAnnounce): AgentStatus {
+  const announce = announcing?.status ?? null;
   const { settings, datapath, directory, homes } = agent;
   const members: Record<MemberStatus, number> = { alive: 0, suspect: 0, dead: 0, left: 0 };
   for (const peer of agent.peers.indices()) members[agent.peers.get(peer)!.status]++;
   const troubles = datapath.counts.read();
   return {
     state: agent.restored && homes.published > 0 ? 'running' : 'starting',
-    degraded: degradations(agent, members, troubles),
+    degraded: [...degradations(agent, members, troubles), ...announceReasons(announce)],
     node: settings.node,
     pop: settings.pop,
     version: settings.version,
@@ -79,6 +83,7 @@ export function agentStatus(agent: Agent): AgentStatus {
       halfOpen: agent.flows.halfOpen,
     },
     switched: { total: agent.switched.total, recent: agent.switched.recent },
+    announce,
     flows: { ...agent.flows.counters },
     verdicts: datapath.verdicts.read(),
     troubles,
@@ -100,6 +105,16 @@ function degradations(
     reasons.push(`${troubles.own_full} flows had no room: raise datapath.ownFlowsMax`);
   }
   return [...reasons, ...driftReasons(agent.admin.nodes())];
+}
+
+function announceReasons(announce: AgentAnnounceStatus | null): string[] {
+  if (announce === null) return [];
+  const { state, reasons, routing, hold } = announce;
+  const problem = routing.problem.split('\n', 1)[0] ?? '';
+  return [
+    ...(state === 'up' && hold === 'auto' ? [] : [`announces ${state}: ${reasons.join('; ')}`]),
+    ...(problem === '' ? [] : [`the routing does not follow: ${problem}`]),
+  ];
 }
 
 /** Nodes that run something else than most. */

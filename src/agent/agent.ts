@@ -26,6 +26,7 @@ import { logKeyring, logKeysChanged } from './keyring-log.ts';
 import { NodeSlots } from './node-slots.ts';
 import { nodeTraceOf } from './node-trace.ts';
 import { OwnTickets } from './own-tickets.ts';
+import { RouteNews } from './route-news.ts';
 import type { AgentSettings } from './settings.ts';
 import { SwitchedFlows } from './switched-flows.ts';
 import type { NodeTrace } from './trace-message.ts';
@@ -67,10 +68,12 @@ export class Agent {
   readonly flows: FlowFeed;
   readonly healer: Healer;
   readonly switched: SwitchedFlows;
+  /** What this node and the others announce. */
+  readonly routes: RouteNews;
   /** Nodes and keys, for operators. */
   readonly admin: MeshAdmin;
   readonly startedMs = performance.now();
-  readonly #log: Logger;
+  readonly log: Logger;
   readonly #pump: EventPump;
   readonly #fill: KernelFill;
   readonly #own: OwnTickets;
@@ -114,7 +117,7 @@ export class Agent {
     parts: AgentParts,
   ) {
     this.settings = settings;
-    this.#log = log;
+    this.log = log;
     this.datapath = datapath;
     this.mesh = mesh;
     this.directory = parts.directory;
@@ -124,6 +127,7 @@ export class Agent {
     this.flows = parts.flows;
     this.healer = parts.healer;
     this.switched = parts.switched;
+    this.routes = parts.routes;
     this.admin = new MeshAdmin(mesh, (peer) => this.#ticketsOf(peer));
     this.#fill = parts.fill;
     this.#eventsLost = datapath.counts.read().events_lost;
@@ -240,7 +244,7 @@ export class Agent {
   #check(): void {
     const { events_lost: lost } = this.datapath.counts.read();
     if (lost === this.#eventsLost) return;
-    this.#log.warn(
+    this.log.warn(
       { lost: lost - this.#eventsLost },
       'events of the kernel were lost, reading all flows anew',
     );
@@ -258,6 +262,7 @@ interface AgentParts {
   flows: FlowFeed;
   healer: Healer;
   switched: SwitchedFlows;
+  routes: RouteNews;
   fill: KernelFill;
   probes: KernelProbes;
   onAnswer: (peer: PeerIndex) => void;
@@ -290,6 +295,7 @@ async function startMesh(
         graceMs: settings.graceMs,
         ownsFlow: (key) => holdsFlow(datapath, key),
       });
+      const routes = new RouteNews(peers);
       const sessions = new Sessions({ peers, homes: directory.homes });
       const slots = new NodeSlots(nowMs, datapath.nodes, peers, datapath.self);
       const homes = new HomesFeed(
@@ -342,10 +348,11 @@ async function startMesh(
         flows,
         healer,
         switched,
+        routes,
         fill,
         probes,
       });
-      return [directory, sessions, healer];
+      return [directory, sessions, healer, routes];
     },
     onNotice: (notice: MeshNotice) => {
       if (notice.type === 'flowFound') parts.onFound?.(notice as FlowFound);

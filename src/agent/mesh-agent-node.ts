@@ -129,6 +129,7 @@ export class MeshAgentNode {
       homes: { nodes: members.alive + members.suspect, settling: directory.homes.unsettled },
       tickets: { owned: 0, kept: 0, halfOpen: 0 },
       switched: { total: 0, recent: [] },
+      announce: null,
       flows: NO_FLOWS,
       verdicts: zeros<VerdictName>(VERDICTS),
       troubles: zeros<CountName>(COUNTS),

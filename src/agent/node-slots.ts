@@ -113,6 +113,11 @@ export class NodeSlots {
     return this.#isolated(nowMs);
   }
 
+  /** This node sees fewer than half of all that lately lived, itself among them. */
+  isIsolated(nowMs: number): boolean {
+    return this.#isolated(nowMs);
+  }
+
   peerOf(slot: number): PeerIndex | undefined {
     return this.#peerOf.get(slot);
   }

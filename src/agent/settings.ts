@@ -59,10 +59,15 @@ export function meshPart(config: Config, version: string): MeshPart {
   };
 }
 
+/** Where a service manager wants state to be kept, else the usual place. */
+export function stateDirectory(): string {
+  const [directory = ''] = (process.env.STATE_DIRECTORY ?? '').split(':');
+  return directory === '' ? STATE_DIRECTORY : directory;
+}
+
 /** Several nodes on one machine have several names. */
 function defaultKeyring(label: string, node: string): string {
-  const [directory = ''] = (process.env.STATE_DIRECTORY ?? '').split(':');
-  return join(directory === '' ? STATE_DIRECTORY : directory, `keyring-${label}-${node}.json`);
+  return join(stateDirectory(), `keyring-${label}-${node}.json`);
 }
 
 /**

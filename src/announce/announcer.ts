@@ -60,7 +60,6 @@ export class Announcer {
   #holdSince = '';
   #plan: DrainPlan | undefined;
   #looked = false;
-  readonly #inherited: boolean;
   /** Health as it is believed, after fail-open, and since when it is at least that good. */
   #health: AnnounceState = 'down';
   #betterSinceMs = Number.POSITIVE_INFINITY;
@@ -76,8 +75,7 @@ export class Announcer {
     this.#signals = new Signals(options.rise, options.fall);
     this.#damping = new Damping(options);
     this.#state = found;
-    this.#inherited = found !== 'down';
-    this.#reasons = [this.#inherited ? 'as before the restart' : 'starting'];
+    this.#reasons = [found !== 'down' ? 'as before the restart' : 'starting'];
     this.#sinceMs = nowMs;
   }
 
@@ -123,8 +121,8 @@ export class Announcer {
   }
 
   /** Begins to drain; one under way gets the new times, from its own start. */
-  drain(nowMs: number, order: DrainOrder): void {
-    this.#plan = new DrainPlan(this.#plan?.startedMs ?? nowMs, order);
+  drain(nowMs: number, order: DrainOrder, startedMs = this.#plan?.startedMs ?? nowMs): void {
+    this.#plan = new DrainPlan(startedMs, order);
     this.#decide(nowMs, 'drain');
   }
 
@@ -144,8 +142,8 @@ export class Announcer {
 
   /** Takes a look at everything, about once a second. */
   observe(nowMs: number, observation: Observation): void {
-    // What a successor inherits is believed until shown otherwise; else good has to be shown.
-    this.#signals.look(nowMs, observation.signals, this.#inherited && !this.#looked);
+    // While announced, what is new is believed good until shown otherwise; else it has to be shown.
+    this.#signals.look(nowMs, observation.signals, this.#state !== 'down');
     this.#looked = true;
     this.#health = this.#judge(nowMs, observation.othersWell);
     const { plan } = this;

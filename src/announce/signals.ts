@@ -53,8 +53,8 @@ export class Signals {
 
   /**
    * Takes one look at everything; what is not in it any more is forgotten.
-   * @param trusting Whether what is seen first is believed good until shown otherwise: a successor
-   * takes over what its predecessor said. Else it has to prove itself.
+   * @param trusting Whether what is seen first is believed good until shown otherwise. Else it has
+   * to prove itself.
    */
   look(nowMs: number, signals: readonly Signal[], trusting: boolean): void {
     const names = new Set<string>();

@@ -33,7 +33,8 @@ export function registerAgent(program: Command): void {
         'nginx, a database, sshd. Runs in the foreground, as root.\n\n' +
         'The work is done in the kernel and goes on while no agent runs: TERM or INT says good-bye ' +
         'to the other nodes and leaves it in place, and the next agent takes it over without losing ' +
-        'a flow. --remove takes it away.',
+        'a flow. What is announced stays so for announce.deadManMs: "holdfast drain --wait" first ' +
+        'takes the node out of service. --remove takes everything away.',
     )
     .addOption(configOption())
     .addOption(
@@ -112,7 +113,7 @@ async function remove(file: string): Promise<number> {
       `an agent runs (process ${running}): stop it first, else it would go on with nothing`,
     );
   }
-  removeHealing(agentSettings(config, version()));
+  await removeHealing(agentSettings(config, version()));
   return exitCodes.ok;
 }
 

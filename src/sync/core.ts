@@ -40,8 +40,8 @@ export const STREAM_QUEUE_BYTES_MAX = 4_194_304;
  * Message types of frames, rumours and streams that the mesh carries without reading them. Each is
  * a protobuf field number inside the encrypted packet: a node that does not know one skips it.
  * Never give a number a second meaning.
- * 16 to 31: flow-ticket directory, search and sessions. 32 to 39: keys. 40 to 42: the agent (hints,
- * traces). Below 16: membership.
+ * 16 to 31: flow-ticket directory, search and sessions. 32 to 39: keys. 40 to 43: the agent (hints,
+ * traces, announcements). Below 16: membership.
  */
 export const CHANNELS_MIN = 16;
 export const CHANNELS_MAX = 63;

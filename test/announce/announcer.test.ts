@@ -147,6 +147,12 @@ describe('shared failures', () => {
     assert.equal(run.announcer.decision.offers, 'down', 'it is no help to the others');
   });
 
+  test('of a node that has just started are no reason to announce before it was looked at', () => {
+    const run = new Run();
+    assert.equal(looks(run, OPTIONS.fall - 1, 0).state, 'down');
+    assert.equal(looks(run, 1, 0).state, 'degraded');
+  });
+
   test('bring a withdrawn node back when the others fail, too', () => {
     const run = new Run().look(3, { signals: [signal('origin', true, origins)] });
     assert.equal(looks(run, 10, 1).state, 'down');
