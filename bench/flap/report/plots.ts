@@ -106,6 +106,7 @@ export function drawPlots(): void {
     if (unit === 'B/s' && value >= 1e6) return `${short(value / 1e6)} MB/s`;
     if (unit === 'B/s' && value >= 1e3) return `${short(value / 1e3)} kB/s`;
     if (unit === 'ms' && value >= 1e3) return `${short(value / 1e3)} s`;
+    if (unit === '/s' && value >= 1e4) return `${short(value / 1e3)} k/s`;
     return unit === '/s' ? `${short(value)}/s` : `${short(value)} ${unit}`;
   };
   const percentile = (nines: number): string => {
