@@ -7,7 +7,9 @@ import { join } from 'node:path';
 import { createInterface, type Interface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { stringify } from 'yaml';
 import { birdSnippet } from '../../src/announce/bird-snippet.ts';
+import type { ConfigInput } from '../../src/config/schema.ts';
 
 export const VIPS = ['192.0.2.10', '2001:db8::10'];
 const CHILD = fileURLToPath(new URL('./driver-child.ts', import.meta.url));
@@ -32,6 +34,9 @@ export interface SeenRoute {
 }
 
 let stages = 0;
+
+const PROGRAM = fileURLToPath(new URL('../../bin/holdfast.js', import.meta.url));
+export const ADMIN = 'http://127.0.0.1:2019';
 
 export class BgpStage {
   readonly directory = mkdtempSync(join(tmpdir(), 'holdfast-announce-'));
@@ -138,6 +143,70 @@ export class BgpStage {
     const child = spawn(program, args, { stdio: ['ignore', 'ignore', 'inherit'] });
     this.#children.add(child);
     return child;
+  }
+
+  /** A `holdfast` command in the PoP, ended with the stage. Its BPF file systems are its own. */
+  holdfast(verb: string, ...words: string[]): ChildProcess {
+    return this.start(...this.#command(verb, ...words));
+  }
+
+  /** A `holdfast` command that ends by itself. */
+  command(
+    verb: string,
+    ...words: string[]
+  ): { status: number | null; stdout: string; stderr: string } {
+    const [program = '', ...args] = this.inside(...this.#command(verb, ...words));
+    return spawnSync(program, args, { encoding: 'utf8', timeout: 60_000, cwd: this.directory });
+  }
+
+  /** Writes the configuration of every `holdfast` command, with the VIPs on the PoP. */
+  configure(config: Partial<ConfigInput>): void {
+    const whole: ConfigInput = {
+      node: 'node-1',
+      mesh: { listen: '203.0.113.130:7946', keys: '00'.repeat(32) },
+      datapath: {
+        uplink: 'uplink',
+        underlay: '203.0.113.130',
+        pinDirectory: join(this.directory, 'bpf'),
+        ticketsMax: 1_024,
+        ownFlowsMax: 1_024,
+      },
+      vips: ['http://192.0.2.10:8080', 'http://[2001:db8::10]:8080'],
+      admin: '127.0.0.1:2019',
+      accessLog: 'off',
+      logLevel: 'warn',
+      sites: {},
+      ...config,
+    };
+    writeFileSync(join(this.directory, 'holdfast.yaml'), stringify(whole), { mode: 0o600 });
+  }
+
+  /** Gives the PoP the VIPs. */
+  addVips(): void {
+    this.run('ip', 'address', 'add', '192.0.2.10/32', 'dev', 'lo');
+    this.run('ip', 'address', 'add', '2001:db8::10/128', 'dev', 'lo', 'nodad');
+    this.#mounts = this.start(
+      'unshare',
+      '--mount',
+      '--propagation',
+      'private',
+      'sleep',
+      'infinity',
+    );
+  }
+
+  /** Body of a GET at the admin address; `undefined` while nobody answers. */
+  ask<T>(path: string): T | undefined {
+    const text = this.run('curl', '-s', '-m', '3', `${ADMIN}${path}`);
+    return text === '' ? undefined : (JSON.parse(text) as T);
+  }
+
+  #mounts: ChildProcess | undefined;
+
+  #command(verb: string, ...words: string[]): string[] {
+    const mounts = `--mount=/proc/${this.#mounts!.pid}/ns/mnt`;
+    const file = join(this.directory, 'holdfast.yaml');
+    return ['nsenter', mounts, '--', process.execPath, PROGRAM, verb, '--config', file, ...words];
   }
 
   close(): void {
