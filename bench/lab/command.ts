@@ -18,9 +18,17 @@ export interface CommandResult {
 
 const OUTPUT_CHARS_MAX = 4_000_000;
 
+/** Whom clients outside the lab may trust beside the system's authorities: Node's, and curl's. */
+const TRUST = ['NODE_EXTRA_CA_CERTS', 'CURL_CA_BUNDLE'] as const;
+
 /** Environment of everything that runs in the lab: no proxy settings, no locale, no user's files. */
 export function labEnvironment(): NodeJS.ProcessEnv {
-  return { PATH: process.env.PATH ?? '/usr/sbin:/usr/bin:/sbin:/bin', LC_ALL: 'C' };
+  const trust = TRUST.flatMap((name) => {
+    const value = process.env[name];
+    return value === undefined ? [] : [[name, value] as const];
+  });
+  const path = process.env.PATH ?? '/usr/sbin:/usr/bin:/sbin:/bin';
+  return { PATH: path, LC_ALL: 'C', ...Object.fromEntries(trust) };
 }
 
 /**

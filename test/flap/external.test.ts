@@ -1,17 +1,21 @@
 /** A server that is no part of any lab: the lab's origin itself, on loopback. */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { createServer as createTlsServer } from 'node:tls';
+import { fileURLToPath } from 'node:url';
 import { EXTERNAL, runExternal } from '../../bench/flap/external.ts';
 import { planFlap } from '../../bench/flap/plan.ts';
 import { silentSuite } from '../../bench/flap/progress.ts';
+import type { FlapResult } from '../../bench/flap/result.ts';
 import { type ScenarioInput, scenarioSchema } from '../../bench/lab/scenarios/schema.ts';
 import { scriptPath } from '../../bench/lab/scripts.ts';
+import { makePair, withoutOpenssl } from '../config/pem.ts';
 
 const written: ScenarioInput = {
   name: 'there',
@@ -160,4 +164,45 @@ test('a run that is stopped keeps what it has', async () => {
     assert.deepEqual([result.cells.length, result.plannedCells, result.complete], [1, 3, false]);
     assert.deepEqual(result.failures, []);
   });
+});
+
+test('a server that speaks TLS is measured by the command line, which trusts whom it is told to', {
+  skip: withoutOpenssl,
+}, async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'holdfast-external-'));
+  const { certFile, cert, key } = makePair(directory, 'there', ['localhost']);
+  try {
+    await withOrigin(async (port) => {
+      const server = createTlsServer({ cert, key }, (client) => {
+        const origin = connect(port, '127.0.0.1');
+        client.on('error', () => origin.destroy()).pipe(origin);
+        origin.on('error', () => client.destroy()).pipe(client);
+      });
+      await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+      const { port: tlsPort } = server.address() as AddressInfo;
+      const clients = { download: 1, upload: 1, websocket: 1, sse: 1, keepalive: 1, connect: 1 };
+      const file = join(directory, 'there.yaml');
+      writeFileSync(file, JSON.stringify({ ...written, clients }));
+      const target = `https://localhost:${tlsPort}`;
+      const out = join(directory, 'out.json');
+      const args = ['bench', 'flap', '--target', target, '--scenario', file, '--json', out];
+      const program = fileURLToPath(new URL('../../bin/holdfast.js', import.meta.url));
+      const env = { ...process.env, NODE_EXTRA_CA_CERTS: certFile, CURL_CA_BUNDLE: certFile };
+      const child = spawn(process.execPath, [program, ...args], { env, stdio: 'pipe' });
+      let said = '';
+      for (const stream of [child.stdout, child.stderr]) {
+        stream.setEncoding('utf8').on('data', (text: string) => {
+          said += text;
+        });
+      }
+      const code = await new Promise((resolve) => child.once('close', resolve));
+      server.close();
+      assert.equal(code, 0, said);
+      const [cell] = (JSON.parse(readFileSync(out, 'utf8')) as FlapResult).cells;
+      assert.equal(cell?.sessions.survived, 5, JSON.stringify(cell?.examples));
+      assert.equal(cell?.kinds.connect?.survived, 1);
+    });
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
 });

@@ -32,6 +32,19 @@ test('a full cable drops what comes next and forgets nothing that is under way',
   assert.deepEqual([cable.take(20), cable.take(20)].map(String), ['b', 'd']);
 });
 
+test('a cable that changes its length does so for what comes next, and nothing overtakes', () => {
+  const cable = line({ delayMs: 50 });
+  cable.push(Buffer.from('a'), 0);
+  cable.change({ delayMs: 5, lossPercent: 0 });
+  cable.push(Buffer.from('b'), 10);
+  assert.equal(cable.take(49), undefined);
+  assert.deepEqual([cable.take(50), cable.take(50)].map(String), ['a', 'b']);
+  cable.push(Buffer.from('c'), 60);
+  assert.equal(cable.nextDueMs, 65);
+  cable.change({ delayMs: 5, lossPercent: 100 });
+  assert.equal(cable.push(Buffer.from('d'), 60), 'lost');
+});
+
 test('the same seed loses the same frames, and about as many as asked for', () => {
   const fates = (seed: number) => {
     const cable = line({ lossPercent: 30, framesMax: 10_000, chance: seededChance(seed) });
