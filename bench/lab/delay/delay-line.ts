@@ -32,7 +32,6 @@ export class DelayLine {
   #frames: { readonly dueMs: number; readonly frame: Buffer }[] = [];
   #head = 0;
   #length: Length;
-  #lastDueMs = 0;
 
   constructor(options: DelayLineOptions) {
     this.#options = options;
@@ -53,8 +52,8 @@ export class DelayLine {
     const { delayMs, lossPercent } = this.#length;
     if (lossPercent > 0 && chance() * 100 < lossPercent) return 'lost';
     if (this.underWay >= framesMax) return 'full';
-    this.#lastDueMs = Math.max(this.#lastDueMs, nowMs + delayMs);
-    this.#frames.push({ dueMs: this.#lastDueMs, frame });
+    // A queue: what is due earlier because the cable became shorter waits for those before it.
+    this.#frames.push({ dueMs: nowMs + delayMs, frame });
     return 'under way';
   }
 
