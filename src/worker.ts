@@ -170,8 +170,9 @@ async function retire(): Promise<void> {
   await end(running, 0);
 }
 
-async function end({ accessLog, nodeLog }: Running, cut: number): Promise<void> {
-  await tell({ type: 'drained', cut });
+async function end({ edge, accessLog, nodeLog }: Running, cut: number): Promise<void> {
+  const metrics = (await edge.metrics.getMetricsAsJSON()) as MetricsSnapshot;
+  await tell({ type: 'drained', cut, metrics });
   await accessLog.close();
   await nodeLog.close();
   process.exit(0);

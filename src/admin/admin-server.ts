@@ -114,7 +114,10 @@ export class AdminServer {
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     response.on('error', () => undefined);
     try {
-      send(request, response, await this.#handle(request));
+      const answer = await this.#handle(request);
+      // The next request is for whoever has the address then.
+      if (!this.#server.listening) response.shouldKeepAlive = false;
+      send(request, response, answer);
     } catch (error) {
       send(request, response, { status: 500, body: { error: (error as Error).message } });
     }

@@ -63,9 +63,10 @@ export async function askAdmin(
   method: 'GET' | 'POST',
   path: string,
   timeoutMs: number,
+  sentBody = '',
 ): Promise<AdminReply> {
   try {
-    const { status, text } = await exchange(address, method, path, timeoutMs);
+    const { status, text } = await exchange(address, method, path, timeoutMs, sentBody);
     return { status, body: JSON.parse(text) };
   } catch (error) {
     throw new ExitError(exitCodes.unreachable, unreachableText(address, error as Error));
@@ -88,6 +89,7 @@ function exchange(
   method: string,
   path: string,
   timeoutMs: number,
+  sentBody: string,
 ): Promise<{ status: number; text: string }> {
   return new Promise((resolve, reject) => {
     const asked = request({ host, port, method, path, agent: false }, (response) => {
@@ -108,6 +110,6 @@ function exchange(
     }, timeoutMs);
     asked.on('close', () => clearTimeout(timer));
     asked.on('error', reject);
-    asked.end();
+    asked.end(sentBody);
   });
 }

@@ -1,6 +1,13 @@
 /** `holdfast run`: serves until it is told to stop. */
 import type { Command } from 'commander';
-import { HoldfastNode, loadNodeConfig, version } from '../node.ts';
+import {
+  HoldfastNode,
+  type Inheritance,
+  loadNodeConfig,
+  refuseToFollow,
+  takeInheritance,
+  version,
+} from '../node.ts';
 import { addConfigFlags, configOriginOf } from './config-flags.ts';
 import { exitCodes } from './exit.ts';
 import { columns } from './table.ts';
@@ -13,7 +20,8 @@ export function registerRun(program: Command): void {
       'Serves traffic in the foreground until it is told to stop.\n\n' +
         'Signals: HUP reads the configuration again (a refused one changes nothing). TERM or INT ' +
         'drains: accepts nothing new, lets requests finish, closes WebSockets with 1012 spread over ' +
-        'time, and exits 0. A second TERM or INT cuts what is left and exits 1.\n\n' +
+        'time, and exits 0. A second TERM or INT cuts what is left and exits 1. USR2 lets what is now ' +
+        'in the place of this release take over, as "holdfast upgrade" does.\n\n' +
         'Every flag has a variable; a flag wins over the variable, and the variable over the file.',
     );
   addConfigFlags(command)
@@ -32,14 +40,24 @@ Examples:
 }
 
 async function run(command: Command): Promise<number> {
-  const origin = configOriginOf(command);
-  const node = new HoldfastNode(origin, loadNodeConfig(origin));
+  const inheritance = takeInheritance(process.env, process.pid);
+  const node = await nodeOf(command, inheritance);
   const stopped = new Promise<number>((resolve) => handleSignals(node, resolve));
   // Told to stop before it was up: the drain ends what had been started.
   const early = await Promise.race([node.start(), stopped]);
   if (early !== undefined) return early;
   if (process.stdout.isTTY) process.stderr.write(banner(node));
-  return stopped;
+  return Promise.race([stopped, node.ended]);
+}
+
+async function nodeOf(command: Command, inheritance: Inheritance): Promise<HoldfastNode> {
+  const origin = configOriginOf(command);
+  try {
+    return new HoldfastNode(origin, loadNodeConfig(origin), inheritance);
+  } catch (error) {
+    if (inheritance.isSuccessor) await refuseToFollow((error as Error).message);
+    throw error;
+  }
 }
 
 /** TERM and INT mean the same, so that Ctrl-C is a clean stop. */
@@ -56,6 +74,8 @@ function handleSignals(node: HoldfastNode, stopped: (exitCode: number) => void):
   process.on('SIGTERM', stop);
   process.on('SIGINT', stop);
   process.on('SIGHUP', () => void node.reload());
+  // Why it failed is in the log.
+  process.on('SIGUSR2', () => void node.upgrade().catch(() => undefined));
 }
 
 function banner(node: HoldfastNode): string {

@@ -107,7 +107,24 @@ export function statusText(status: NodeStatus): string {
     ],
   ]);
   const degraded = status.degraded.map((reason) => `degraded: ${reason}`);
-  return `${[head, ...degraded, '', workersText(status), '', originsText(status)].join('\n')}\n`;
+  const older = status.older.length === 0 ? [] : ['', olderText(status)];
+  const parts = [head, ...degraded, '', workersText(status), ...older, '', originsText(status)];
+  return `${parts.join('\n')}\n`;
+}
+
+/** Releases that were replaced and finish what they have. */
+function olderText({ older }: NodeStatus): string {
+  const rows = older.map((release) => [
+    release.version,
+    String(release.pid),
+    release.replacedAt,
+    String(release.workers),
+    String(release.connections),
+    String(release.requestsInFlight),
+    String(release.tunnels),
+  ]);
+  const head = ['OLDER', 'PID', 'REPLACED', 'WORKERS', 'CONNECTIONS', 'REQUESTS', 'WEBSOCKETS'];
+  return columns([head, ...rows], { right: [1, 3, 4, 5, 6] });
 }
 
 function workersText({ workers }: NodeStatus): string {

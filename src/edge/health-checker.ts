@@ -31,6 +31,8 @@ export interface HealthLog {
 
 export interface HealthCheckerOptions {
   readonly targets: readonly HealthTarget[];
+  /** Those of them that are known to be unhealthy. Default: none. */
+  readonly unhealthy?: readonly { readonly key: string; readonly originId: string }[];
   /** A transition. `reason` says what the deciding check found. Must not throw. */
   readonly onChange: (key: string, originId: string, healthy: boolean, reason: string) => void;
   readonly log: HealthLog;
@@ -40,13 +42,18 @@ export class HealthChecker {
   readonly #onChange: HealthCheckerOptions['onChange'];
   readonly #log: HealthLog;
   readonly #checks = new Map<string, Check>();
+  readonly #unhealthyAtStart: Set<string>;
   #running = false;
 
   /** Checks nothing until {@link start}. */
   constructor(options: HealthCheckerOptions) {
     this.#onChange = options.onChange;
     this.#log = options.log;
+    this.#unhealthyAtStart = new Set(
+      options.unhealthy?.map(({ key, originId }) => `${key}\n${originId}`),
+    );
     this.update(options.targets);
+    this.#unhealthyAtStart.clear();
   }
 
   /** Begins checking. The first checks are spread over their interval. */
@@ -79,7 +86,8 @@ export class HealthChecker {
       const before = this.#checks.get(identity);
       if (before !== undefined && sameSettings(before.target, target)) continue;
       before?.stop();
-      const check = new Check(target, before?.healthy ?? true, (healthy, reason) =>
+      const known = !this.#unhealthyAtStart.has(`${target.key}\n${target.origin.id}`);
+      const check = new Check(target, before?.healthy ?? known, (healthy, reason) =>
         this.#changed(target, healthy, reason),
       );
       this.#checks.set(identity, check);

@@ -67,4 +67,5 @@ export type FromWorker =
       readonly status: WorkerStatus;
       readonly metrics?: MetricsSnapshot;
     }
-  | { readonly type: 'drained'; readonly cut: number };
+  /** The last word, with the last counts. */
+  | { readonly type: 'drained'; readonly cut: number; readonly metrics: MetricsSnapshot };

@@ -22,6 +22,11 @@ export class MetricsTotal {
     return this.#burial;
   }
 
+  /** Counts of all that are gone. */
+  get gone(): MetricsSnapshot {
+    return this.#gone;
+  }
+
   /** The total of these snapshots and of all workers that are gone. */
   total(snapshots: readonly MetricsSnapshot[]): Registry {
     return AggregatorRegistry.aggregate([...snapshots, this.#gone]);

@@ -7,6 +7,8 @@ export interface OwnCounts {
   readonly crashes: number;
   readonly applied: number;
   readonly refused: number;
+  readonly upgrades: number;
+  readonly olderReleases: number;
 }
 
 export class OwnMetrics {
@@ -53,6 +55,23 @@ export class OwnMetrics {
         const { applied, refused } = counts();
         this.inc({ result: 'applied' }, applied);
         this.inc({ result: 'refused' }, refused);
+      },
+    });
+    new Counter({
+      name: 'holdfast_upgrades_total',
+      help: 'Releases that replaced another in place.',
+      registers,
+      collect() {
+        this.reset();
+        this.inc(counts().upgrades);
+      },
+    });
+    new Gauge({
+      name: 'holdfast_older_releases',
+      help: 'Releases that were replaced and still have sessions.',
+      registers,
+      collect() {
+        this.set(counts().olderReleases);
       },
     });
   }

@@ -1,4 +1,5 @@
 /** The state of a node: what its workers say, added up. A core without IO. */
+import type { OlderRelease } from './upgrade-messages.ts';
 
 export interface OriginStatus {
   readonly id: string;
@@ -73,10 +74,14 @@ export interface NodeStatus {
     readonly refused: string | null;
   };
   readonly listeners: readonly string[];
+  /** These three with those of older releases. */
   readonly connections: number;
   readonly requestsInFlight: number;
   readonly tunnels: number;
+  /** Of this release. */
   readonly workers: readonly WorkerLine[];
+  /** Releases that this one replaced and that still have sessions, the newest first. */
+  readonly older: readonly OlderRelease[];
   readonly sites: readonly SiteStatus[];
 }
 

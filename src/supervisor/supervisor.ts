@@ -17,8 +17,11 @@ import type { Failure, MetricsSnapshot, OriginHealth, ToWorker } from './message
 import { MetricsTotal } from './metrics-total.ts';
 import { degradations, mergedSites, type NodeStatus, sum } from './status.ts';
 import { NodeTicketKeys } from './ticket-keys.ts';
+import type { CarriedCounts, OlderReleases } from './upgrade-messages.ts';
 import { type Collected, type SlotOwner, WorkerSlot } from './worker-slot.ts';
 
+/** New workers that take longer do not keep the old ones from being drained. */
+const REPLACE_TIMEOUT_MS = 10_000;
 /** A worker that takes longer to take a configuration over is stuck. */
 const APPLY_TIMEOUT_MS = 30_000;
 /** Status and metrics do not wait longer for a busy worker. */
@@ -47,6 +50,8 @@ export interface SupervisorDeps {
   prepare(config: Config): Promise<Preparation>;
   /** Starts the active health checks, or adapts them. Origins no longer checked are reported healthy. */
   checkHealth(config: Config): void;
+  /** What releases before this one still have. */
+  older(metrics: boolean): Promise<OlderReleases>;
 }
 
 export interface Reloaded {
@@ -68,10 +73,15 @@ export class Supervisor implements SlotOwner {
   #state: NodeStatus['state'] = 'starting';
   #refused: string | null = null;
   #reloading: Promise<unknown> = Promise.resolve();
+  #replaced: (() => void) | undefined;
   #started: { resolve(): void; reject(error: Error): void } | undefined;
   #deathsBeforeUp = 0;
   #nextSlot = 0;
-  #reloads = { applied: 0, refused: 0 };
+  /** Those of the releases before are in it. */
+  #counts: CarriedCounts = { crashes: 0, applied: 0, refused: 0, upgrades: 0 };
+  #olderReleases = 0;
+  #replacedAt: Date | undefined;
+  #allOrNone = false;
 
   constructor(loaded: LoadedConfig, deps: SupervisorDeps) {
     this.#loaded = loaded;
@@ -115,20 +125,49 @@ export class Supervisor implements SlotOwner {
   /**
    * Starts the workers; resolves when all are up. Rejects, and ends them all, when the first to
    * answer cannot listen or when none comes up at all.
+   * @param allOrNone Rejects, too, when any of them dies: there is a release that serves meanwhile.
    */
-  async start(): Promise<void> {
+  async start(allOrNone = false): Promise<void> {
     const started = new Promise<void>((resolve, reject) => {
       this.#started = { resolve, reject };
     });
+    this.#allOrNone = allOrNone;
     this.#resize();
     try {
       await started;
     } catch (error) {
-      await this.#drainAll(0);
+      // Whoever was accepted meanwhile is not cut off.
+      await this.#drainAll(this.serves ? this.#drainMs : 0);
       throw error;
     }
     this.#state = 'running';
     this.#deps.checkHealth(this.config);
+  }
+
+  /** Takes over what the release before knows. Call before {@link start}. */
+  carryOver(
+    keys: readonly Uint8Array[],
+    counts: CarriedCounts,
+    unhealthy: readonly OriginHealth[],
+  ) {
+    this.#ticketKeys.replace(keys);
+    this.#counts = { ...counts, upgrades: counts.upgrades + 1 };
+    for (const health of unhealthy) this.#board.set(health);
+  }
+
+  /** What the next release is to know. */
+  get legacy(): {
+    ticketKeys: readonly Uint8Array[];
+    counts: CarriedCounts;
+    unhealthy: readonly OriginHealth[];
+  } {
+    const { workersUp: _, olderReleases: __, ...counts } = this.counts();
+    return { ticketKeys: this.#ticketKeys.all, counts, unhealthy: this.#board.unhealthy };
+  }
+
+  /** Keeps the counts of releases that are gone. */
+  async bury(metrics: readonly MetricsSnapshot[]): Promise<void> {
+    for (const snapshot of metrics) await this.#metrics.bury(snapshot);
   }
 
   /** Reloads, one at a time. Rejects with {@link ConfigError} or `ERR_RELOAD`; the old one then stays. */
@@ -142,7 +181,78 @@ export class Supervisor implements SlotOwner {
   async drain(): Promise<number> {
     this.#state = 'draining';
     await this.#reloading;
-    return this.#drainAll(this.config.drain.deadlineMs + DRAIN_GRACE_MS);
+    return this.#drainAll(this.#drainMs);
+  }
+
+  /**
+   * Another release serves: accepts nothing new and waits until every session has ended by itself.
+   * A {@link drain} may hurry it. Resolves to the number of connections that such a drain cut.
+   * @param deadlineMs After this what is left is drained; 0 for no limit.
+   */
+  async retire(deadlineMs: number): Promise<number> {
+    this.#state = 'draining';
+    this.#replacedAt = new Date();
+    await this.#reloading;
+    const timer =
+      deadlineMs === 0 ? undefined : setTimeout(() => void this.drain(), deadlineMs).unref();
+    const slots = [...this.#slots.splice(0), ...this.#retiring];
+    const cuts = await Promise.all(slots.map((slot) => this.#leaving(slot, () => slot.retire())));
+    clearTimeout(timer);
+    return sum(cuts, (cut) => cut);
+  }
+
+  /**
+   * New workers serve in the place of those that serve now, which are drained: sessions are asked
+   * to end, and cut at the deadline. Resolves when they are gone.
+   */
+  async replaceWorkers(): Promise<void> {
+    await this.#reloading;
+    const old = this.#slots.splice(0);
+    const fresh = new Promise<void>((resolve) => {
+      this.#replaced = resolve;
+      setTimeout(resolve, REPLACE_TIMEOUT_MS).unref();
+    });
+    this.#resize();
+    await fresh;
+    await Promise.all(old.map((slot) => this.#retire(slot)));
+  }
+
+  /** What this release still has after {@link retire}, and those before it. */
+  async remains(metrics: boolean): Promise<OlderReleases> {
+    const slots = [...this.#retiring];
+    const [older, ...collected] = await Promise.all([
+      this.#deps.older(metrics),
+      ...slots.map((slot) => this.#collect(slot, metrics)),
+    ]);
+    const answers = collected.filter((each) => each !== undefined).map(({ status }) => status);
+    const own = {
+      version: this.#deps.version,
+      pid: process.pid,
+      replacedAt: (this.#replacedAt ?? new Date()).toISOString(),
+      workers: slots.length,
+      connections: sum(answers, (status) => status.connections),
+      requestsInFlight: sum(answers, (status) => status.requestsInFlight),
+      tunnels: sum(answers, (status) => status.tunnels),
+    };
+    return {
+      releases: slots.length === 0 ? older.releases : [own, ...older.releases],
+      metrics: metrics
+        ? [...slots.map((slot) => slot.lastMetrics ?? []), this.#metrics.gone, ...older.metrics]
+        : [],
+    };
+  }
+
+  /** True unless every worker is stuck: one answers, or one is on its way. */
+  async isAlive(): Promise<boolean> {
+    const states = await Promise.all(
+      this.#slots.map(async (slot) => slot.line(await this.#collect(slot, false)).state),
+    );
+    return states.length === 0 || states.some((state) => state !== 'silent');
+  }
+
+  /** Workers that retire write to the log of before, too. */
+  reopenLogs(): void {
+    for (const slot of [...this.#slots, ...this.#retiring]) slot.tell({ type: 'reopen' });
   }
 
   /** Ends every worker at once. */
@@ -165,7 +275,11 @@ export class Supervisor implements SlotOwner {
 
   async status(): Promise<NodeStatus> {
     const slots = [...this.#slots, ...this.#retiring];
-    const collected = await Promise.all(slots.map((slot) => this.#collect(slot, false)));
+    const [{ releases: older }, ...collected] = await Promise.all([
+      this.#deps.older(false),
+      ...slots.map((slot) => this.#collect(slot, false)),
+    ]);
+    this.#olderReleases = older.length;
     const workers = slots.map((slot, i) => slot.line(collected[i]));
     const answers = collected.filter((each) => each !== undefined).map(({ status }) => status);
     const sites = mergedSites(answers.map((status) => status.sites));
@@ -185,33 +299,40 @@ export class Supervisor implements SlotOwner {
         refused: this.#refused,
       },
       listeners: this.listeners,
-      connections: sum(answers, (status) => status.connections),
-      requestsInFlight: sum(answers, (status) => status.requestsInFlight),
-      tunnels: sum(answers, (status) => status.tunnels),
+      connections: sum([...answers, ...older], (one) => one.connections),
+      requestsInFlight: sum([...answers, ...older], (one) => one.requestsInFlight),
+      tunnels: sum([...answers, ...older], (one) => one.tunnels),
       workers,
+      older,
       sites,
     };
   }
 
-  /** Numbers of all workers and of the supervisor itself, in Prometheus form. */
-  async metrics(own: MetricsSnapshot): Promise<{ contentType: string; text: string }> {
+  /**
+   * Numbers of all workers, also of older releases, and of the supervisor itself, in Prometheus form.
+   * @param own Asked for last, since it counts older releases, too.
+   */
+  async metrics(
+    own: () => Promise<MetricsSnapshot>,
+  ): Promise<{ contentType: string; text: string }> {
     const slots = [...this.#slots, ...this.#retiring];
-    const collected = await Promise.all(
-      // A busy worker's numbers are those it gave last: a sum must not go down.
-      slots.map(async (slot) => (await this.#collect(slot, true)) ?? slot.last),
-    );
-    const snapshots = collected.map((each) => each?.metrics ?? []);
-    const registry = this.#metrics.total([...snapshots, own]);
+    const [older] = await Promise.all([
+      this.#deps.older(true),
+      ...slots.map((slot) => this.#collect(slot, true)),
+    ]);
+    this.#olderReleases = older.releases.length;
+    // A busy worker's numbers are those it gave last: a sum must not go down.
+    const snapshots = slots.map((slot) => slot.lastMetrics ?? []);
+    const registry = this.#metrics.total([...snapshots, ...older.metrics, await own()]);
     return { contentType: registry.contentType, text: await registry.metrics() };
   }
 
   /** For the supervisor's own metrics. */
-  counts(): { workersUp: number; crashes: number; applied: number; refused: number } {
-    const lines = this.#slots.map((slot) => slot.line(undefined));
+  counts(): CarriedCounts & { readonly workersUp: number; readonly olderReleases: number } {
     return {
+      ...this.#counts,
       workersUp: this.#slots.filter((slot) => slot.isUp).length,
-      crashes: sum(lines, (line) => line.crashes),
-      ...this.#reloads,
+      olderReleases: this.#olderReleases,
     };
   }
 
@@ -230,22 +351,30 @@ export class Supervisor implements SlotOwner {
 
   slotReady(slot: WorkerSlot): void {
     this.log.info({ worker: slot.number, workerPid: slot.pid }, 'worker is up');
-    if (this.#slots.every((each) => each.isUp)) this.#started?.resolve();
+    if (this.#slots.every((each) => each.isUp)) {
+      this.#started?.resolve();
+      this.#replaced?.();
+    }
     this.#align();
   }
 
   slotCrashed(slot: WorkerSlot, failure: Failure): void {
-    const metrics = slot.last?.metrics;
-    slot.last = undefined;
-    if (metrics !== undefined) void this.#metrics.bury(metrics);
+    const { lastMetrics } = slot;
+    slot.lastMetrics = undefined;
+    this.#counts = { ...this.#counts, crashes: this.#counts.crashes + 1 };
+    if (lastMetrics !== undefined) void this.#metrics.bury(lastMetrics);
     if (this.#state !== 'starting') return;
-    if (this.serves) {
+    if (this.serves && !this.#allOrNone) {
       // Not all, but some: better degraded than down.
       this.#started?.resolve();
       return;
     }
     this.#deathsBeforeUp += 1;
-    if (failure.code !== 'ERR_WORKER_EXIT' || this.#deathsBeforeUp >= STARTS_MAX) {
+    if (
+      this.#allOrNone ||
+      failure.code !== 'ERR_WORKER_EXIT' ||
+      this.#deathsBeforeUp >= STARTS_MAX
+    ) {
       const { code, message } = failure;
       this.#started?.reject(
         new HoldfastError(message, { code, source: 'internal', retryable: false }),
@@ -266,15 +395,15 @@ export class Supervisor implements SlotOwner {
       this.#loaded = next;
       this.#loadedAt = new Date();
       this.#refused = null;
-      this.#reloads.applied += 1;
+      this.#counts = { ...this.#counts, applied: this.#counts.applied + 1 };
       this.#align();
-      for (const slot of this.#slots) slot.tell({ type: 'reopen' });
+      this.reopenLogs();
       this.#resize();
       this.#deps.checkHealth(this.config);
       this.log.info({ changes: changes.map(({ kind, what }) => `${kind} ${what}`) }, 'reloaded');
       return { changes, warnings: next.warnings };
     } catch (error) {
-      this.#reloads.refused += 1;
+      this.#counts = { ...this.#counts, refused: this.#counts.refused + 1 };
       this.#refused = (error as Error).message;
       const problems = error instanceof ConfigError ? { problems: error.problems } : {};
       this.log.error({ ...problems, reason: this.#refused }, 'reload refused, nothing changed');
@@ -324,12 +453,21 @@ export class Supervisor implements SlotOwner {
   }
 
   async #retire(slot: WorkerSlot): Promise<void> {
-    this.#retiring.add(slot);
-    await slot.collect(true, COLLECT_TIMEOUT_MS);
-    await slot.drain(this.config.drain.deadlineMs + DRAIN_GRACE_MS);
-    this.#retiring.delete(slot);
-    if (slot.last?.metrics !== undefined) await this.#metrics.bury(slot.last.metrics);
+    await this.#leaving(slot, () => slot.drain(this.#drainMs));
     this.log.info({ worker: slot.number }, 'worker retired');
+  }
+
+  /** A worker that is seen, and counted, until it is gone. */
+  async #leaving(slot: WorkerSlot, end: () => Promise<number>): Promise<number> {
+    this.#retiring.add(slot);
+    const cut = await end();
+    if (!this.#retiring.delete(slot)) return 0;
+    if (slot.lastMetrics !== undefined) await this.#metrics.bury(slot.lastMetrics);
+    return cut;
+  }
+
+  get #drainMs(): number {
+    return this.config.drain.deadlineMs + DRAIN_GRACE_MS;
   }
 
   async #drainAll(killAfterMs: number): Promise<number> {

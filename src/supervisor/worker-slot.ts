@@ -58,8 +58,8 @@ export class WorkerSlot {
   #drained: Promise<number> | undefined;
   /** Ports of its listeners, in the order of the configuration. */
   ports: readonly number[] = [];
-  /** The last answer; the metrics of a worker that crashes are those last collected. */
-  last: Collected | undefined;
+  /** The last metrics of the worker: of one that crashed, those last collected. */
+  lastMetrics: MetricsSnapshot | undefined;
 
   constructor(number: number, owner: SlotOwner) {
     this.number = number;
@@ -141,9 +141,8 @@ export class WorkerSlot {
     if (!this.isUp && this.#state !== 'draining') return undefined;
     const reply = await this.#ask((id) => ({ type: 'collect', id, metrics }), timeoutMs);
     if (reply?.type !== 'collected') return undefined;
-    const collected = { status: reply.status, metrics: reply.metrics ?? this.last?.metrics };
-    this.last = collected;
-    return collected;
+    this.lastMetrics = reply.metrics ?? this.lastMetrics;
+    return { status: reply.status, metrics: this.lastMetrics };
   }
 
   /**
@@ -153,11 +152,11 @@ export class WorkerSlot {
   async retire(): Promise<number> {
     clearTimeout(this.#restartTimer);
     const worker = this.#worker;
-    const wasUp = this.#state === 'up';
+    const before = this.#state;
     this.#state = 'draining';
     if (worker === undefined) return 0;
-    if (wasUp) this.#send(worker, { type: 'retire' });
-    else worker.kill('SIGKILL');
+    if (before === 'up') this.#send(worker, { type: 'retire' });
+    else if (before !== 'draining') worker.kill('SIGKILL');
     await this.#gone;
     return this.#cut;
   }
@@ -254,6 +253,7 @@ export class WorkerSlot {
         break;
       case 'drained':
         this.#cut = message.cut;
+        this.lastMetrics = message.metrics;
         break;
       default:
         this.#pending.get(message.id)?.(message);

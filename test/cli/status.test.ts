@@ -16,6 +16,7 @@ const status: NodeStatus = {
   connections: 3,
   requestsInFlight: 2,
   tunnels: 1,
+  older: [],
   workers: [
     {
       slot: 0,

@@ -10,7 +10,7 @@ import { fileURLToPath } from 'node:url';
 import { type WebSocket, WebSocketServer } from 'ws';
 import type { NodeStatus } from '../../src/node.ts';
 
-const program = fileURLToPath(new URL('../../bin/holdfast.js', import.meta.url));
+export const program = fileURLToPath(new URL('../../bin/holdfast.js', import.meta.url));
 /** No step of a test may take longer; the machine may be busy. */
 export const patienceMs = 20_000;
 
@@ -27,6 +27,8 @@ export async function eventually<T>(
   }
   throw new Error(`waited in vain for: ${what}`);
 }
+
+const TOOK_OVER = 'upgrade: the next release took over';
 
 export interface Answer {
   readonly status: number;
@@ -142,10 +144,10 @@ export class NodeUnderTest {
   admin = '';
 
   /** Starts `holdfast run` with this file. Listeners and admin should be on port 0. */
-  constructor(yaml: string, args: readonly string[] = []) {
+  constructor(yaml: string, args: readonly string[] = [], env: Record<string, string> = {}) {
     writeFileSync(this.file, yaml);
     this.#child = spawn(process.execPath, [program, 'run', '--config', this.file, ...args], {
-      env: cleanEnv(),
+      env: { ...cleanEnv(), ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
       // Leads a process group of its own, as under a terminal.
       detached: true,
@@ -171,8 +173,14 @@ export class NodeUnderTest {
     return this;
   }
 
+  /** Of the supervisor that was started; see {@link mainPid}. */
   get pid(): number {
     return this.#child.pid ?? 0;
+  }
+
+  /** Of the supervisor that is the node now. */
+  get mainPid(): number {
+    return (this.logged(TOOK_OVER).at(-1)?.newPid as number | undefined) ?? this.pid;
   }
 
   /** Log lines with this message. */
@@ -185,7 +193,12 @@ export class NodeUnderTest {
   }
 
   signal(signal: NodeJS.Signals): void {
-    this.#child.kill(signal);
+    process.kill(this.mainPid, signal);
+  }
+
+  /** Runs a command that talks to its admin server. */
+  command(...args: string[]): ReturnType<typeof holdfast> {
+    return holdfast([...args, '--admin', this.admin.replace('http://', '')]);
   }
 
   /** As a terminal does with Ctrl-C. */
@@ -211,19 +224,21 @@ export class NodeUnderTest {
 
   /** Ends it, whatever it does, and removes its files. */
   async dispose(): Promise<void> {
-    const pids = jsonLines(this.stderr).map((line) => line.workerPid);
     if (this.#child.exitCode === null) this.#child.kill('SIGKILL');
-    for (const pid of pids) if (typeof pid === 'number') killWorker(pid);
+    // Also supervisors of later releases, and what the end of one leaves behind.
+    for (const { pid, newPid, workerPid } of jsonLines(this.stderr)) {
+      for (const each of [pid, newPid, workerPid]) if (typeof each === 'number') killOurs(each);
+    }
     await this.exit;
     rmSync(this.directory, { recursive: true });
   }
 }
 
-/** Ends a worker that outlived its supervisor, if the pid is still a worker's. */
-function killWorker(pid: number): void {
+/** Ends a process that outlived its test, if the pid is still one of ours. */
+function killOurs(pid: number): void {
   try {
     const command = readFileSync(`/proc/${pid}/cmdline`, 'utf8');
-    if (command.includes('src/worker.ts')) process.kill(pid, 'SIGKILL');
+    if (/src\/worker\.ts|holdfast\.js\0run/.test(command)) process.kill(pid, 'SIGKILL');
   } catch {
     // It is gone already.
   }
