@@ -24,6 +24,8 @@ export const FIELD_EXCHANGE = 7;
 /** Most messages accepted in one datagram; the shortest takes two bytes. */
 export const PACKET_FIELDS_MAX = 600;
 
+const NOTHING = new Uint8Array(0);
+
 export interface PacketField {
   readonly field: number;
   /** View into the packet. */
@@ -90,27 +92,57 @@ export class PacketWriter {
   }
 }
 
-const wire = new WireReader();
-
 /**
- * Cuts a packet into its fields. Fields that are not length-delimited are skipped.
- * @returns `undefined` for anything that is not well-formed protobuf or has too many fields: then
- * nothing of the packet may be used.
+ * Cuts packets into their fields, one packet after the other. Fields that are not length-delimited
+ * are skipped.
  */
-export function readPacket(bytes: Uint8Array): PacketField[] | undefined {
-  const fields: PacketField[] = [];
-  wire.open(bytes);
-  while (wire.more) {
-    const tag = wire.uint32();
-    if (tag >>> 3 === 0) return undefined;
-    if ((tag & 7) !== 2) {
-      wire.skip(tag & 7);
-      continue;
+export class PacketReader {
+  bytes: Uint8Array = NOTHING;
+  /** Fields of the packet. Their numbers, and where their content is in `bytes`, by place. */
+  count = 0;
+  readonly fields: number[] = [];
+  readonly from: number[] = [];
+  readonly end: number[] = [];
+  readonly #wire = new WireReader();
+
+  /**
+   * @returns false for anything that is not well-formed protobuf or has too many fields: then nothing
+   * of the packet may be used.
+   */
+  read(bytes: Uint8Array): boolean {
+    const wire = this.#wire;
+    wire.open(bytes);
+    this.bytes = bytes;
+    this.count = 0;
+    while (wire.more) {
+      const tag = wire.uint32();
+      if (tag >>> 3 === 0) return false;
+      if ((tag & 7) !== 2) {
+        wire.skip(tag & 7);
+        continue;
+      }
+      if (this.count >= PACKET_FIELDS_MAX) return false;
+      wire.span();
+      this.fields[this.count] = tag >>> 3;
+      this.from[this.count] = wire.from;
+      this.end[this.count] = wire.at;
+      this.count += 1;
     }
-    if (fields.length >= PACKET_FIELDS_MAX) return undefined;
-    wire.span();
-    const { from, at } = wire;
-    fields.push({ field: tag >>> 3, body: bytes.subarray(from, at) });
+    return wire.sound;
   }
-  return wire.sound ? fields : undefined;
+
+  /** View into the packet. */
+  body(place: number): Uint8Array {
+    return this.bytes.subarray(this.from[place], this.end[place]);
+  }
+}
+
+const reader = new PacketReader();
+
+/** All fields of one packet, or `undefined` where {@link PacketReader.read} says false. */
+export function readPacket(bytes: Uint8Array): PacketField[] | undefined {
+  if (!reader.read(bytes)) return undefined;
+  return Array.from({ length: reader.count }, (_, place) => {
+    return { field: reader.fields[place]!, body: reader.body(place) };
+  });
 }

@@ -60,19 +60,19 @@ function writeSequence(bytes: Uint8Array, sequence: number): number {
 
 const wire = new WireReader();
 
-/** Reads any of the four. @returns `undefined` when malformed. */
-export function decodeProbe(body: Uint8Array): Probe | undefined {
+/** Reads any of the four from a part of `bytes`. @returns `undefined` when malformed. */
+export function decodeProbe(bytes: Uint8Array, from = 0, end = bytes.length): Probe | undefined {
   let sequence = 0;
   let run = 0;
   let target = '';
-  wire.open(body);
+  wire.open(bytes, from, end);
   while (wire.more) {
     const tag = wire.uint32();
     if (tag === 8) sequence = wire.uint32();
     else if (tag === 21) run = wire.fixed32();
     else if (tag === 18) {
       wire.span();
-      target = readText(body, wire.from, wire.at);
+      target = readText(bytes, wire.from, wire.at);
     } else wire.skip(tag & 7);
   }
   return !wire.sound || sequence === 0 ? undefined : { sequence, run, target };

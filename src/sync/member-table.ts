@@ -217,6 +217,16 @@ export class MemberTable implements PeerTable {
     this.#changed();
   }
 
+  /** Of those neither alive nor suspect, this node never among them. */
+  longestGone(): Entry | undefined {
+    let longest: Entry | undefined;
+    for (const entry of this.entries()) {
+      if (entry.peer === this.self || isLive(entry.member)) continue;
+      if (longest === undefined || entry.sinceMs < longest.sinceMs) longest = entry;
+    }
+    return longest;
+  }
+
   /** Same for two nodes exactly when their live members, incarnations and statuses agree. */
   digest(): number {
     let sum = 0;

@@ -14,9 +14,10 @@ import {
   FIELD_NACK,
   FIELD_PING,
   FIELD_PING_REQUEST,
+  type PacketReader,
   type PacketWriter,
 } from '../proto/packet.ts';
-import { decodeProbe, encodeAck } from '../proto/probe.ts';
+import { decodeProbe, encodeAck, type Probe } from '../proto/probe.ts';
 import { Awareness } from './awareness.ts';
 import type { Member, MemberFacts, MemberStatus, PeerIndex } from './core.ts';
 import { Exchanges } from './exchanges.ts';
@@ -41,7 +42,6 @@ import type { Random } from './random.ts';
 import { Rounds } from './rounds.ts';
 import type { MembershipSettings } from './settings.ts';
 import { Suspects } from './suspects.ts';
-import { Suspicion, suspicionMinMs } from './suspicion.ts';
 
 const PROBE_FIELDS = new Set([FIELD_PING, FIELD_ACK, FIELD_PING_REQUEST, FIELD_NACK]);
 
@@ -60,7 +60,7 @@ export class Membership {
   readonly #rounds: Rounds;
   readonly #exchanges: Exchanges;
   readonly #conflict = new NameConflict();
-  readonly #suspects = new Suspects();
+  readonly #suspects: Suspects;
   readonly #claim = new ClaimReader();
 
   /** @param seeds Addresses to join by; our own among them is ignored. */
@@ -72,6 +72,7 @@ export class Membership {
     nowMs: number,
   ) {
     this.#settings = settings;
+    this.#suspects = new Suspects(settings);
     this.table = new MemberTable({ ...facts, status: 'alive', incarnation: 1 });
     this.#self = this.table.entry(0)!;
     this.#exchanges = new Exchanges(this.table, this.counters, settings.exchange);
@@ -137,16 +138,23 @@ export class Membership {
     entry.provenAtMs = nowMs;
   }
 
-  /** One field of an authenticated packet. */
+  /** One field of an authenticated packet: the one at `place`. */
   receive(
     nowMs: number,
     from: PeerIndex,
-    field: number,
-    body: Uint8Array,
+    packet: PacketReader,
+    place: number,
     out: MembershipOutbox,
   ): void {
-    if (field !== FIELD_CLAIM) this.#probeMessage(nowMs, from, field, body, false, out);
-    else if (!this.#claim.read(body)) this.counters.claimsMalformed += 1;
+    const { bytes } = packet;
+    const field = packet.fields[place]!;
+    const start = packet.from[place]!;
+    const end = packet.end[place]!;
+    if (field !== FIELD_CLAIM) {
+      if (!PROBE_FIELDS.has(field)) return; // Of a later version.
+      const message = decodeProbe(bytes, start, end);
+      if (message !== undefined) this.#probeMessage(nowMs, from, field, message, false, out);
+    } else if (!this.#claim.read(bytes, start, end)) this.counters.claimsMalformed += 1;
     else {
       this.#answerOldClaim(nowMs, from, this.#claim, out);
       if (!this.#isKnown()) this.#apply(nowMs, this.#claim.claim(), out);
@@ -172,7 +180,10 @@ export class Membership {
   ): void {
     if (field === FIELD_EXCHANGE) {
       this.#exchanges.receive(from, body, (claim) => this.#apply(nowMs, claim, out, true), out);
-    } else this.#probeMessage(nowMs, from, field, body, true, out);
+      return;
+    }
+    const message = decodeProbe(body);
+    if (message !== undefined) this.#probeMessage(nowMs, from, field, message, true, out);
   }
 
   /** Replaces what this node says about itself, and tells the others. */
@@ -249,14 +260,12 @@ export class Membership {
     nowMs: number,
     from: PeerIndex,
     field: number,
-    body: Uint8Array,
+    message: Probe,
     viaStream: boolean,
     out: MembershipOutbox,
   ): void {
-    if (!PROBE_FIELDS.has(field)) return; // Of a later version.
-    const message = decodeProbe(body);
     const sender = this.table.entry(from);
-    if (message === undefined || sender === undefined) return;
+    if (sender === undefined) return;
     if (field === FIELD_PING) {
       if (message.run !== 0 && message.run !== this.#self.member.run) return;
       if (this.#self.member.status === 'left') return;
@@ -380,13 +389,7 @@ export class Membership {
 
   #suspect(nowMs: number, entry: Entry, claim: Claim, out: MembershipOutbox): void {
     const { member } = entry;
-    const nodes = this.table.live().length;
-    const { suspicionMultiplier, suspicionMaxFactor, probeIntervalMs } = this.#settings;
-    const minMs = suspicionMinMs(suspicionMultiplier, nodes, probeIntervalMs);
-    // With too few others, confirmations cannot come: do not wait for them.
-    const wanted = Math.min(this.#settings.confirmations, Math.max(0, nodes - 3));
-    const maxMs = minMs * suspicionMaxFactor;
-    this.#suspects.add(entry, new Suspicion(nowMs, claim.accuser, minMs, maxMs, wanted));
+    this.#suspects.add(nowMs, entry, claim.accuser, this.table.live().length);
     this.table.update(
       entry,
       { ...member, incarnation: claim.incarnation, status: 'suspect' },
@@ -476,11 +479,7 @@ export class Membership {
   }
 
   #forgetOldestDead(out: MembershipOutbox): void {
-    let oldest: Entry | undefined;
-    for (const entry of this.table.entries()) {
-      if (entry === this.#self || isLive(entry.member)) continue;
-      if (oldest === undefined || entry.sinceMs < oldest.sinceMs) oldest = entry;
-    }
+    const oldest = this.table.longestGone();
     if (oldest !== undefined) this.#forget(oldest, out);
   }
 

@@ -1,6 +1,6 @@
 import type { Claim } from '../proto/claim.ts';
 import { ENVELOPE_HEAD_BYTES, TAG_BYTES } from '../proto/envelope.ts';
-import { FIELD_RUMOUR, PacketWriter, readPacket } from '../proto/packet.ts';
+import { FIELD_RUMOUR, PacketReader, PacketWriter } from '../proto/packet.ts';
 import { decodeRumour, encodeRumour, RUMOUR_KEY_LENGTH_MAX } from '../proto/rumour.ts';
 import type { CipherSuite, Identity } from './cipher-suite.ts';
 import {
@@ -96,6 +96,8 @@ export class MeshCore implements HandshakeParty, LinkOutbox, MembershipOutbox {
   readonly #open: PacketWriter[] = [];
   readonly #openTo: PeerIndex[] = [];
   readonly #pool: PacketWriter[] = [];
+  /** The packet that is being read. */
+  readonly #received = new PacketReader();
   #keyringGeneration: number;
   #nowMs: number;
   #wakeupMs: number;
@@ -216,8 +218,8 @@ export class MeshCore implements HandshakeParty, LinkOutbox, MembershipOutbox {
   }
 
   opened(session: Session, content: Uint8Array): void {
-    const fields = readPacket(content);
-    if (fields === undefined) {
+    const packet = this.#received;
+    if (!packet.read(content)) {
       this.counters.packetsMalformed += 1;
       return;
     }
@@ -228,17 +230,21 @@ export class MeshCore implements HandshakeParty, LinkOutbox, MembershipOutbox {
       return;
     }
     const { peer } = entry;
-    if (!session.outlived) this.membership.heard(this.#nowMs, entry, session.remote.run);
-    for (const { field, body } of fields) {
+    const { run } = session.remote;
+    const { count, fields } = packet;
+    if (!session.outlived) this.membership.heard(this.#nowMs, entry, run);
+    for (let place = 0; place < count; place += 1) {
+      const field = fields[place]!;
       if (field < CHANNELS_MIN && field !== FIELD_RUMOUR) {
-        this.membership.receive(this.#nowMs, peer, field, body, this);
+        this.membership.receive(this.#nowMs, peer, packet, place, this);
       }
     }
-    for (const { field, body } of fields) {
+    for (let place = 0; place < count; place += 1) {
       // What membership just learned may have ended that node's place in the table.
       if (table.entry(peer) !== entry) return;
-      if (field >= CHANNELS_MIN) this.#deliver(entry, session.remote.run, 'frame', field, body);
-      else if (field === FIELD_RUMOUR) this.#rumour(entry, session.remote.run, body);
+      const field = fields[place]!;
+      if (field >= CHANNELS_MIN) this.#deliver(entry, run, 'frame', field, packet.body(place));
+      else if (field === FIELD_RUMOUR) this.#rumour(entry, run, packet.body(place));
     }
   }
 
@@ -356,7 +362,8 @@ export class MeshCore implements HandshakeParty, LinkOutbox, MembershipOutbox {
   }
 
   #sendOpen(): void {
-    for (const [i, packet] of this.#open.entries()) {
+    for (let i = 0; i < this.#open.length; i += 1) {
+      const packet = this.#open[i]!;
       this.membership.fill(packet);
       if (packet.contentBytes > 0) this.#sendPacket(this.#openTo[i]!, packet);
       packet.clear();

@@ -1,12 +1,18 @@
 import type { Entry } from './member-table.ts';
-import type { Suspicion } from './suspicion.ts';
+import type { MembershipSettings } from './settings.ts';
+import { Suspicion, suspicionMinMs } from './suspicion.ts';
 
 /** The suspected nodes, and when the first of them is due: asked after every datagram. */
 export class Suspects {
+  readonly #settings: MembershipSettings;
   readonly #entries = new Set<Entry>();
   #nextMs = Number.POSITIVE_INFINITY;
   /** Some end moved or went: look at all again. */
   #stale = false;
+
+  constructor(settings: MembershipSettings) {
+    this.#settings = settings;
+  }
 
   get nextMs(): number {
     if (this.#stale) {
@@ -19,7 +25,13 @@ export class Suspects {
     return this.#nextMs;
   }
 
-  add(entry: Entry, suspicion: Suspicion): void {
+  /** @param nodes How many live nodes there are, this one and the suspect included. */
+  add(nowMs: number, entry: Entry, accuser: string, nodes: number): void {
+    const { suspicionMultiplier, suspicionMaxFactor, probeIntervalMs } = this.#settings;
+    const minMs = suspicionMinMs(suspicionMultiplier, nodes, probeIntervalMs);
+    // With too few others, confirmations cannot come: do not wait for them.
+    const wanted = Math.min(this.#settings.confirmations, Math.max(0, nodes - 3));
+    const suspicion = new Suspicion(nowMs, accuser, minMs, minMs * suspicionMaxFactor, wanted);
     entry.suspicion = suspicion;
     this.#entries.add(entry);
     this.#nextMs = Math.min(this.#nextMs, suspicion.nextMs);

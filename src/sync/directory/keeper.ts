@@ -395,12 +395,13 @@ export class Keeper {
     const { counts, hashes } = this.#walked;
     counts.fill(0);
     hashes.fill(0);
+    const store = this.#store;
     for (let group = 0; group < DIGEST_GROUPS; group++) {
-      if (tenure.counts[group] === 0) continue;
-      this.#walk(tenure, group, (_, ticketHash) => {
+      for (let at = store.firstInChain(tenure, group); at !== NONE; at = store.nextInChain(at)) {
+        if (!this.#stays(at)) continue;
         counts[group]!++;
-        hashes[group]! ^= ticketHash;
-      });
+        hashes[group]! ^= this.#hashOf(at);
+      }
     }
     return this.#walked;
   }
@@ -408,24 +409,26 @@ export class Keeper {
   #cellsOf(tenure: Tenure, group: number): Digests {
     const { bucketsPerGroup, bucketsPerCell, cellsPerGroup } = this.#cells;
     const cells = emptyDigests(cellsPerGroup);
-    this.#walk(tenure, group, (bucket, ticketHash) => {
-      const cell = Math.floor((bucket - group * bucketsPerGroup) / bucketsPerCell);
+    const store = this.#store;
+    for (let at = store.firstInChain(tenure, group); at !== NONE; at = store.nextInChain(at)) {
+      if (!this.#stays(at)) continue;
+      const first = group * bucketsPerGroup;
+      const cell = Math.floor((store.bucketOf(at) - first) / bucketsPerCell);
       cells.counts[cell]!++;
-      cells.hashes[cell]! ^= ticketHash;
-    });
+      cells.hashes[cell]! ^= this.#hashOf(at);
+    }
     return cells;
   }
 
-  /** Every ticket of a group; while strays are allowed, only of buckets that this node keeps. */
-  #walk(tenure: Tenure, group: number, each: (bucket: number, hash: number) => void): void {
-    const store = this.#store;
-    const self = this.#peers.self;
-    for (let at = store.firstInChain(tenure, group); at !== NONE; at = store.nextInChain(at)) {
-      const bucket = store.bucketOf(at);
-      if (this.#strays.allowed && !this.#homes.isHome(self, bucket)) continue;
-      store.readKey(at, this.#key);
-      each(bucket, ticketDigest(this.#key, store.generationOf(at)));
-    }
+  /** Whether a ticket counts: while strays are allowed, only those of buckets kept here do. */
+  #stays(ticket: number): boolean {
+    const bucket = this.#store.bucketOf(ticket);
+    return !this.#strays.allowed || this.#homes.isHome(this.#peers.self, bucket);
+  }
+
+  #hashOf(ticket: number): number {
+    this.#store.readKey(ticket, this.#key);
+    return ticketDigest(this.#key, this.#store.generationOf(ticket));
   }
 
   /**

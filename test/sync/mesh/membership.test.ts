@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type Claim, DEAD, decodeClaim, encodeClaim, SUSPECT } from '../../../src/proto/claim.ts';
-import { FIELD_CLAIM } from '../../../src/proto/packet.ts';
+import { FIELD_CLAIM, PacketReader, PacketWriter } from '../../../src/proto/packet.ts';
+import { DATAGRAM_BYTES_MAX } from '../../../src/sync/core.ts';
 import { Membership } from '../../../src/sync/membership.ts';
 import type { MembershipOutbox } from '../../../src/sync/membership-outbox.ts';
 import { Random } from '../../../src/sync/random.ts';
@@ -60,7 +61,11 @@ function trio(): {
     posted,
     hear: (nowMs, from, claim) => {
       const peer = membership.table.indexOf(from)!;
-      membership.receive(nowMs, peer, FIELD_CLAIM, encodeClaim(claim), out);
+      const packet = new PacketWriter(DATAGRAM_BYTES_MAX, 0, 0);
+      packet.append(FIELD_CLAIM, encodeClaim(claim));
+      const received = new PacketReader();
+      assert.ok(received.read(packet.content()));
+      membership.receive(nowMs, peer, received, 0, out);
     },
     tick: (nowMs) => membership.tick(nowMs, out),
   };
