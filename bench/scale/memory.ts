@@ -5,6 +5,9 @@ import { TicketStore } from '../../src/sync/ticket-store.ts';
 /** Entries of the kernel's maps: docs/design/datapath.md. */
 export const KERNEL_TICKET_BYTES = 121;
 export const KERNEL_OWN_BYTES = 113;
+/** How many of each the kernel's maps take by default: src/datapath/datapath.ts. */
+export const KERNEL_TICKETS_DEFAULT = 524_288;
+export const KERNEL_OWN_DEFAULT = 262_144;
 /** One table of homes in the agent or in the kernel. */
 export const HOMES_TABLE_BYTES = 65_536 * 3 * 2;
 /** Of the agent: the table in force, the previous one and one being built; of the kernel: two. */

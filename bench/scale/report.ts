@@ -17,7 +17,9 @@ import {
   HOMES_TABLE_BYTES,
   HOMES_TABLES,
   KERNEL_OWN_BYTES,
+  KERNEL_OWN_DEFAULT,
   KERNEL_TICKET_BYTES,
+  KERNEL_TICKETS_DEFAULT,
 } from './memory.ts';
 import type { PairTraffic } from './pair-world.ts';
 
@@ -235,6 +237,11 @@ export function assumptions({ options, figures }: ScaleReport): string[] {
   if (most > DIRECTORY_SETTINGS.capacity) {
     lines.push(
       `The fullest node has ${short(most)} tickets, more than the default capacity of ${short(DIRECTORY_SETTINGS.capacity)}: the rest would only be found by search.`,
+    );
+  }
+  if (homes.max > KERNEL_TICKETS_DEFAULT || owned.max > KERNEL_OWN_DEFAULT) {
+    lines.push(
+      `A datapath takes ${short(KERNEL_TICKETS_DEFAULT)} tickets and ${short(KERNEL_OWN_DEFAULT)} own flows by default: raise datapath.ticketsMax and datapath.ownFlowsMax, as here.`,
     );
   }
   if (departures.some(({ allHomesMs }) => !Number.isFinite(allHomesMs))) {
