@@ -2,8 +2,8 @@
  * Where the datapath is measured: real 1,500-byte frames through an entry B to the owner A, once
  * healed and once as plain routing of the same kernel, by two equal ways:
  *
- *     client ── router ──┬── up  (hf_uplink) ──▶ B ── tunnel ──▶ A   VIP 192.0.2.10
- *                        └── up2 (nothing) ────▶ B ── routing ─▶ A   address 192.0.2.20
+ *     client ── router ──┬── up  (hf_uplink) ──▶ B ── under, tunnel ──▶ A   VIP 192.0.2.10
+ *                        └── up2 (nothing) ────▶ B ── plain, routing ─▶ A   address 192.0.2.20
  *
  * Each hop's receiving work runs in a kernel thread of its own (threaded NAPI), so that the
  * processor time of B's two entries can be read.
@@ -11,9 +11,13 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { readdirSync, readFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { type Endpoint, flowKey } from '../../src/datapath/address-bytes.ts';
 import { Datapath } from '../../src/datapath/datapath.ts';
+import { BUCKETS, HOMES, NO_SLOT } from '../../src/datapath/layout.ts';
+import { BenchError } from '../measure/errors.ts';
+import type { FloodPlan } from './flood-process.ts';
 import { ip, Namespace, scratchDirectory, sh } from './namespace.ts';
 
 export const CLIENT = '203.0.113.2';
@@ -23,6 +27,10 @@ export const WAYS = {
   plain: { address: '192.0.2.20', device: 'up2' },
 } as const;
 export type Way = keyof typeof WAYS;
+/** Sources of made-up packets; answers to them end at the router. */
+export const NOBODY = '192.0.2.128/25';
+const FLOOD = fileURLToPath(new URL('./flood-process.ts', import.meta.url));
+const SETTLE_MS = 50;
 const SERVER = fileURLToPath(new URL('./sink.ts', import.meta.url));
 
 export class Ground {
@@ -62,6 +70,15 @@ export class Ground {
     return child;
   }
 
+  /** Sends packets from the client's namespace, until the last has arrived. */
+  async flood(plan: FloodPlan): Promise<void> {
+    const child = this.start(this.client, FLOOD, JSON.stringify(plan));
+    const [code] = (await once(child, 'exit')) as [number | null];
+    if (code !== 0) throw new BenchError('the packets could not be sent', 'ERR_BENCH_LOAD');
+    this.#children = this.#children.filter((one) => one !== child);
+    await sleep(SETTLE_MS);
+  }
+
   /** Gives the entry the ticket of a connection of the client with A. */
   teach(way: Way, port: number): void {
     if (way === 'plain') return;
@@ -83,7 +100,29 @@ export class Ground {
    * GRO joined, which a network card would do: right for counting small packets, wrong for bulk.
    */
   separateOwner(on: boolean): void {
-    this.entry.run(() => sh(`ethtool -K under tso ${on ? 'off' : 'on'}`));
+    for (const name of ['under', 'plain']) {
+      this.entry.run(() => sh(`ethtool -K ${name} tso ${on ? 'off' : 'on'}`));
+    }
+  }
+
+  /** The owner is home to every flow. */
+  ownerIsHome(): void {
+    for (const datapath of [this.datapath, this.#ownerDatapath!]) {
+      const rows = new Uint16Array(BUCKETS * HOMES).fill(NO_SLOT);
+      const slot = datapath.nodes.slotOf('198.51.100.130')!;
+      for (let at = 0; at < rows.length; at += HOMES) rows[at] = slot;
+      datapath.homes.publish(rows);
+    }
+  }
+
+  /** Sent into the tunnel by both nodes so far. */
+  tunnelPackets(): number {
+    let sum = 0;
+    for (const datapath of [this.datapath, this.#ownerDatapath!]) {
+      const { device, direct } = datapath.ways.read();
+      sum += device + direct;
+    }
+    return sum;
   }
 
   /** Processor time of the entry's receiving thread of this way so far, and packets received. */
@@ -113,10 +152,17 @@ export class Ground {
         `link add toentry type veth peer name up netns ${entry.path}`,
         `link add toentry2 type veth peer name up2 netns ${entry.path}`,
         `link add toowner type veth peer name up netns ${owner.path}`,
-        ...device('toclient', '203.0.113.1/24'),
+        // Senders leave room for the heads that a port of the bridge may add: as much as the drivers
+        // of network cards leave, which a raw socket would not.
+        'link add toclients type bridge',
+        'link add roomy type vxlan external dstport 8472',
+        'link set dev roomy master toclients',
+        'link set dev toclient master toclients up',
+        ...device('toclients', '203.0.113.1/24'),
         ...device('toentry', '198.51.100.1/30'),
         ...device('toentry2', '198.51.100.5/30'),
         ...device('toowner', '198.51.100.9/30'),
+        `route add blackhole ${NOBODY}`,
       );
     });
     client.run(() => {
@@ -128,19 +174,23 @@ export class Ground {
       sh('sysctl -qw net.ipv4.ip_forward=1 net.ipv4.conf.all.rp_filter=0');
       ip(
         `link add name under type veth peer name under netns ${owner.path}`,
+        `link add name plain type veth peer name plain netns ${owner.path}`,
         ...device('up', '198.51.100.2/30'),
         ...device('up2', '198.51.100.6/30'),
-        ...device('under', '198.51.100.129/25'),
+        ...device('under', '198.51.100.129/26'),
+        // The routed way has no programs of ours on its devices at all.
+        ...device('plain', '198.51.100.193/26'),
         `address add ${WAYS.healed.address}/32 dev lo`,
         'route add default via 198.51.100.1',
-        `route add ${WAYS.plain.address}/32 via 198.51.100.130`,
+        `route add ${WAYS.plain.address}/32 via 198.51.100.194`,
       );
     });
     owner.run(() => {
       sh('sysctl -qw net.ipv4.conf.all.rp_filter=0');
       ip(
         ...device('up', '198.51.100.10/30'),
-        ...device('under', '198.51.100.130/25'),
+        ...device('under', '198.51.100.130/26'),
+        ...device('plain', '198.51.100.194/26'),
         `address add ${WAYS.healed.address}/32 dev lo`,
         `address add ${WAYS.plain.address}/32 dev lo`,
         'route add default via 198.51.100.9',
@@ -155,6 +205,7 @@ export class Ground {
     this.#threads.healed = threadedNapi(entry, 'up');
     this.#threads.plain = threadedNapi(entry, 'up2');
     threadedNapi(owner, 'under');
+    threadedNapi(owner, 'plain');
     threadedNapi(owner, 'up');
   }
 
@@ -186,7 +237,7 @@ export class Ground {
   }
 }
 
-function device(name: string, address: string): string[] {
+export function device(name: string, address: string): string[] {
   return [`address add ${address} dev ${name}`, `link set dev ${name} up`];
 }
 
@@ -205,7 +256,7 @@ function napiThreads(): Set<number> {
 }
 
 /** Switches GRO and threaded NAPI on. @returns the thread of the first queue that appeared. */
-function threadedNapi(namespace: Namespace, name: string): number {
+export function threadedNapi(namespace: Namespace, name: string): number {
   return namespace.run(() => {
     const before = napiThreads();
     sh(`ethtool -K ${name} gro on`);

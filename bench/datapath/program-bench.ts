@@ -6,7 +6,7 @@ import { ConfigRegister } from '../../src/datapath/config-register.ts';
 import { type EventReader, EventRing } from '../../src/datapath/event-ring.ts';
 import { KernelHomes } from '../../src/datapath/homes-table.ts';
 import { KernelObject, type MapName, type ProgramName } from '../../src/datapath/kernel-object.ts';
-import { NO_SLOT } from '../../src/datapath/layout.ts';
+import { LAYOUT, NO_SLOT } from '../../src/datapath/layout.ts';
 import { addressOf, callBpf, check } from '../../src/datapath/libbpf.ts';
 import { netnsCookie } from '../../src/datapath/network-namespace.ts';
 import { NodeTable } from '../../src/datapath/node-table.ts';
@@ -52,7 +52,7 @@ export class ProgramBench {
   ) {
     const pins = join(this.#scratch.path, 'bpf');
     ensureBpffs(pins);
-    this.object = KernelObject.load(join(pins, 'v1'), entries);
+    this.object = KernelObject.load(join(pins, `v${LAYOUT}`), entries);
     const map = this.object.map.bind(this.object);
     this.config = new ConfigRegister(map('hf_config'));
     this.nodes = new NodeTable(map('hf_nodes'), map('hf_members'));

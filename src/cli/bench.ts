@@ -1,21 +1,21 @@
 /** `holdfast bench`: how much CPU and memory traffic costs, beside other proxies. */
-import { writeFile } from 'node:fs/promises';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { contenders } from '../../bench/edge/contenders/registry.ts';
-import { reportText } from '../../bench/edge/report.ts';
 import { runEdgeBench, stepsOf } from '../../bench/edge/run.ts';
 import { fullSize, quickSize, scenarios } from '../../bench/edge/scenarios/registry.ts';
+import { enveloped } from '../../bench/measure/bench-report.ts';
 import { ConsoleProgress } from '../../bench/measure/progress.ts';
-import { benchCommand, stoppable } from './bench-command.ts';
+import { registerBenchAll, versionsOf } from './bench-all.ts';
+import { benchCommand, stoppable, typedCommand } from './bench-command.ts';
+import { registerBenchDatapath } from './bench-datapath.ts';
+import { type OutputFlags, outputOptions, publishBench } from './bench-output.ts';
 import { registerBenchScale } from './bench-scale.ts';
-import { columns } from './table.ts';
 
-interface EdgeFlags {
+interface EdgeFlags extends OutputFlags {
   only?: readonly string[];
   contenders?: readonly string[];
   rounds?: number;
   quick?: boolean;
-  json?: string;
 }
 
 /** Names, separated by commas, each of which must be known. */
@@ -35,10 +35,12 @@ function roundsOf(text: string): number {
   throw new InvalidArgumentError('It must be a whole number from 1 to 1000.');
 }
 
-/** Adds `holdfast bench edge` and `bench scale`. */
+/** Adds every `holdfast bench` but those of the mesh and of route changes. */
 export function registerBench(program: Command): void {
+  registerBenchDatapath(program);
   registerBenchScale(program);
-  benchCommand(program)
+  registerBenchAll(program);
+  const command = benchCommand(program)
     .command('edge')
     .description('CPU per request and memory per WebSocket, beside nginx, HAProxy and npm proxies')
     .addOption(
@@ -52,9 +54,8 @@ export function registerBench(program: Command): void {
       ),
     )
     .option('--rounds <n>', 'measurements of each contender in each scenario', roundsOf)
-    .option('--quick', 'fewer and smaller measurements')
-    .option('--json <file>', 'also write the result as JSON; - for standard output')
-    .action(edge);
+    .option('--quick', 'fewer and smaller measurements');
+  outputOptions(command).action(edge);
 }
 
 async function edge(flags: EdgeFlags): Promise<void> {
@@ -69,10 +70,5 @@ async function edge(flags: EdgeFlags): Promise<void> {
   const report = await stoppable((signal) => runEdgeBench({ ...plan, progress, signal })).finally(
     () => progress.close(),
   );
-  const text = `${JSON.stringify(report, null, 2)}\n`;
-  // The table for people and JSON for programs never share a stream.
-  const table = reportText(report, (rows, right) => columns(rows, { indent: 2, right }));
-  (flags.json === '-' ? process.stderr : process.stdout).write(table);
-  if (flags.json === '-') process.stdout.write(text);
-  else if (flags.json !== undefined) await writeFile(flags.json, text);
+  await publishBench([enveloped(report, typedCommand(), versionsOf(report))], flags);
 }

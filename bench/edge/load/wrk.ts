@@ -12,11 +12,13 @@ export interface WrkOptions {
   /** Path of the script from `wrkScript`. */
   readonly script: string;
   readonly cpus: string | undefined;
+  /** Besides those of a browser: `Name: value`. */
+  readonly headers?: readonly string[];
 }
 
 /** @throws BenchError `ERR_BENCH_LOAD` when wrk fails. */
 export async function runWrk(processes: BenchProcesses, options: WrkOptions): Promise<WrkCounts> {
-  const { url, connections, seconds, script, cpus } = options;
+  const { url, connections, seconds, script, cpus, headers = [] } = options;
   const wrk = processes.start({
     name: 'wrk',
     argv: [
@@ -25,6 +27,7 @@ export async function runWrk(processes: BenchProcesses, options: WrkOptions): Pr
       ...['--duration', `${seconds}s`, '--timeout', '10s', '--script', script],
       ...['--header', 'User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101'],
       ...['--header', 'Accept: text/html,application/xhtml+xml', '--header', 'Accept-Language: en'],
+      ...headers.flatMap((header) => ['--header', header]),
       url,
     ],
     cpus,

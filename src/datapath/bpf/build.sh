@@ -12,8 +12,9 @@ strip=${LLVM_STRIP:-llvm-strip}
 headers=/usr/include/$(uname -m)-linux-gnu
 version=$("$clang" --version | sed -n 's/.*version \([0-9.]*\).*/\1/p' | head -1)
 sources=$(cat ./*.c ./*.h | sha256sum | cut -d' ' -f1)
+# Headers are summed up as words, whatever their members are: no strict aliasing, as in the kernel.
 # -g makes the BTF that CO-RE needs; the DWARF that comes with it is stripped, and no path stays.
-"$clang" -target bpfel -mcpu=v3 -O2 -g -std=gnu11 -Wall -Werror -isystem "$headers" \
+"$clang" -target bpfel -mcpu=v3 -O2 -g -std=gnu11 -fno-strict-aliasing -Wall -Werror -isystem "$headers" \
   -DHF_BUILT="\"clang $version, sources $sources\"" \
   -fdebug-prefix-map="$PWD=." -fdebug-compilation-dir=. \
   -c datapath.bpf.c -o "$output"

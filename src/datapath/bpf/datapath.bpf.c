@@ -42,39 +42,32 @@ static __always_inline int drop(__u32 verdict)
 	return end(verdict, TC_DROP);
 }
 
-static __always_inline void by(__u32 way)
-{
-	__u64 *n = bpf_map_lookup_elem(&hf_ways, &way);
-
-	if (n)
-		(*n)++;
-}
-
 /*
  * The tunnel device chooses its source port by the packet's hash, and devices their queues. Ours is at
  * hand, spares the kernel to take the packet apart once more, and keeps a flow's packets together that
  * took different ways into the tunnel.
  */
 static __always_inline int send(struct __sk_buff *skb, const struct packet *p,
-				const struct hf_config *c, __u32 bucket, __u32 slot, __u32 stage,
-				__u32 verdict)
+				const struct hf_config *c, __u32 slot, __u32 stage, __u32 verdict)
 {
 	struct hf_node *to = node(slot);
+	__u32 way = HF_W_DEVICE;
+	__u64 *sent;
 	int action;
 
 	if (!to || !answers(to))
 		return drop(HF_V_UNSENT);
-	bpf_set_hash(skb, hash_of(bucket));
-	action = direct(skb, p, c, slot << 16 | bucket, stage);
+	bpf_set_hash(skb, flow_hash(&p->key));
+	action = direct(skb, p, c, slot, stage);
 	if (action == TC_DROP)
 		return drop(HF_V_UNSENT);
-	if (action >= 0) {
-		by(HF_W_DIRECT);
+	if (action >= 0)
 		return end(verdict, action);
-	}
 	if (address_to(skb, c, slot, stage))
 		return drop(HF_V_UNSENT);
-	by(HF_W_DEVICE);
+	sent = bpf_map_lookup_elem(&hf_ways, &way);
+	if (sent)
+		(*sent)++;
 	return end(verdict, bpf_redirect(c->tunnel_ifindex, 0));
 }
 
@@ -116,8 +109,7 @@ static __noinline int unknown(const struct packet *p, const struct hf_config *c,
 }
 
 static __always_inline int relay(struct __sk_buff *skb, const struct packet *p,
-				 const struct hf_config *c, struct hf_ticket *ticket,
-				 __u32 bucket)
+				 const struct hf_config *c, struct hf_ticket *ticket)
 {
 	__u32 owner = ticket->owner;
 
@@ -127,7 +119,7 @@ static __always_inline int relay(struct __sk_buff *skb, const struct packet *p,
 		bpf_map_delete_elem(&hf_misses, &p->key);
 		tell(HF_EV_SWITCHED | ticket->source << 8, owner, 0, &p->key, c);
 	}
-	return send(skb, p, c, bucket, owner, S_DELIVER, HF_V_RELAY_TICKET);
+	return send(skb, p, c, owner, S_DELIVER, HF_V_RELAY_TICKET);
 }
 
 static __always_inline int tunnel_port(const struct packet *p, const struct hf_config *c)
@@ -172,13 +164,13 @@ int hf_uplink(struct __sk_buff *skb)
 						    : HF_V_OWN_TICKET);
 	case HF_THERE:
 		if (ticket)
-			return relay(skb, &p, c, ticket, a.bucket);
+			return relay(skb, &p, c, ticket);
 		break;
 	case HF_ASK:
 		/* Bounds the tunnel packets that a flood of made-up flows can cause. */
 		if (!within(HF_L_FIND, c->finds_max))
 			return drop(HF_V_FIND_LIMITED);
-		return send(skb, &p, c, a.bucket, a.slot, S_FIND, HF_V_FIND);
+		return send(skb, &p, c, a.slot, S_FIND, HF_V_FIND);
 	case HF_LOST:
 		return pass(HF_V_OWNER_LOST);
 	}
@@ -201,13 +193,13 @@ static __always_inline int find(struct __sk_buff *skb, const struct packet *p,
 	if (a.who == HF_LOST)
 		return pass(HF_V_FOUND_LOST);
 	if (a.who != HF_THERE || a.slot == sender || !ticket)
-		return send(skb, p, c, a.bucket, sender, S_REJECT, HF_V_REJECT_FIND);
+		return send(skb, p, c, sender, S_REJECT, HF_V_REJECT_FIND);
 	if (ticket->told_entry != sender || now_ms - ticket->told_ms >= 1000) {
 		ticket->told_entry = sender;
 		ticket->told_ms = now_ms;
 		tell(HF_EV_FOUND, sender, 0, &p->key, c);
 	}
-	return send(skb, p, c, a.bucket, a.slot, S_DELIVER, HF_V_FOUND_THERE);
+	return send(skb, p, c, a.slot, S_DELIVER, HF_V_FOUND_THERE);
 }
 
 /*
@@ -230,9 +222,9 @@ static __always_inline int rejected(struct __sk_buff *skb, const struct packet *
 	if (a.who == HF_LOST)
 		return pass(HF_V_FOUND_LOST);
 	if (a.who == HF_THERE && a.slot != sender)
-		return send(skb, p, c, a.bucket, a.slot, S_DELIVER, HF_V_FIND_AGAIN);
+		return send(skb, p, c, a.slot, S_DELIVER, HF_V_FIND_AGAIN);
 	if (a.who == HF_ASK && a.slot != sender)
-		return send(skb, p, c, a.bucket, a.slot, S_FIND, HF_V_FIND_AGAIN);
+		return send(skb, p, c, a.slot, S_FIND, HF_V_FIND_AGAIN);
 	return unknown(p, c, sender);
 }
 
@@ -260,8 +252,7 @@ int hf_tunnel(struct __sk_buff *skb)
 	case S_DELIVER:
 		if (held_here(skb, &p, &socket) != HELD_NOT)
 			return pass(HF_V_DELIVERED);
-		return send(skb, &p, c, bucket_of(&p.key, c->hash_seed), *sender, S_REJECT,
-			    HF_V_REJECT_DELIVER);
+		return send(skb, &p, c, *sender, S_REJECT, HF_V_REJECT_DELIVER);
 	case S_FIND:
 		return find(skb, &p, c, *sender);
 	case S_REJECT:
@@ -432,6 +423,7 @@ int hf_trace(struct __sk_buff *skb)
 			   ? 4
 			   : 6;
 	who_owns(skb, &p, c, &t.answer, &ticket);
+	t.answer.bucket = bucket_of(&p.key, c->hash_seed);
 	/* The lookup stops at the first answer; here all of them are of interest. */
 	ticket = bpf_map_lookup_elem(&hf_tickets, &p.key);
 	t.ticket_owner = HF_NO_SLOT;

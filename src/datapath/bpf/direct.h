@@ -144,17 +144,23 @@ static __always_inline int tunnel_leaves6(struct __sk_buff *skb, const struct hf
 		    (bpf_ntohl(ip->version_class_label) >> 20 & 0xff) << 8 | ip->hop_limit);
 }
 
-/* The hash that the tunnel device makes its source port of; never 0, which it would compute anew. */
-static __always_inline __u32 hash_of(__u32 bucket)
+/*
+ * The hash that the tunnel device makes its source port of: 16 bits, and one so that it is never 0,
+ * which the kernel would compute anew. A cheap one: it spreads flows over queues and ways, no more.
+ */
+static __always_inline __u32 flow_hash(const struct hf_key *key)
 {
-	return 1 << 16 | (bucket & 0xffff);
+	__u32 h = key->client[0] ^ key->client[1] ^ key->client[3];
+
+	h = (h ^ key->vip[3]) * 0x9e3779b1;
+	h ^= h >> 16;
+	h = (h ^ (key->client_port << 16 | key->vip_port)) * 0x85ebca6b;
+	return 1 << 16 | h >> 16;
 }
 
 /* As udp_flow_src_port() of the kernel. */
-static __always_inline __be16 source_port(const struct hf_config *c, __u32 bucket)
+static __always_inline __be16 source_port(const struct hf_config *c, __u32 hash)
 {
-	__u32 hash = hash_of(bucket);
-
 	hash ^= hash << 16;
 	return bpf_htons((__u16)((__u64)hash * c->source_span >> 32) + c->source_min);
 }
@@ -188,108 +194,138 @@ static __always_inline __u16 checksum6(struct __sk_buff *skb, const struct packe
 	return check ? check : 0xffff;
 }
 
+/* Whole heads, so that one write does. The IP header stands as the verifier wants it. */
+struct four {
+	__u8 before[2];
+	__u8 macs[12];
+	__be16 type;
+	struct ip4 ip;
+	struct shell shell;
+};
+
+struct six {
+	__u8 before[2];
+	__u8 macs[12];
+	__be16 type;
+	struct ip6 ip;
+	struct shell shell;
+};
+
+/*
+ * `summed` is less than 0 when the card may have summed up the packet: a sum that knows nothing of the
+ * Ethernet head, but must know of what comes behind it now.
+ */
+static __always_inline int write(struct __sk_buff *skb, const __u8 *head, __u32 behind, int summed)
+{
+	if (summed >= 0)
+		return bpf_skb_store_bytes(skb, 0, head, ETH_HEAD + behind, 0);
+	return bpf_skb_store_bytes(skb, 0, head, ETH_HEAD, 0) ||
+	       bpf_skb_store_bytes(skb, ETH_HEAD, head + ETH_HEAD, behind, BPF_F_RECOMPUTE_CSUM);
+}
+
+/* `skb` has its hash. */
+static __always_inline void fill(struct shell *shell, struct __sk_buff *skb,
+				 const struct hf_config *c, __u32 stage, __u32 udp_bytes)
+{
+	shell->udp.source = source_port(c, skb->hash);
+	shell->udp.dest = c->tunnel_port;
+	shell->udp.len = bpf_htons(udp_bytes);
+	shell->udp.check = 0;
+	shell->vxlan_flags[0] = bpf_htons(0x0800);
+	shell->vxlan_flags[1] = 0;
+	shell->vxlan_id[0] = bpf_htons(stage << (HF_COOKIE_BITS - 8) | c->cookie >> 8);
+	shell->vxlan_id[1] = bpf_htons(c->cookie << 8);
+	__builtin_memcpy(shell->macs, c->tunnel_mac, 6);
+	__builtin_memcpy(shell->macs + 6, c->inner_mac, 6);
+	shell->type = skb->protocol;
+}
+
+#define WRAPPED                                                                            \
+	(BPF_F_ADJ_ROOM_ENCAP_L4_UDP | BPF_F_ADJ_ROOM_ENCAP_L2_ETH |                       \
+	 BPF_F_ADJ_ROOM_ENCAP_L2(ETH_HEAD))
+
 /*
  * @return what bpf_redirect said; TC_DROP when the packet is spoilt; -1 when it is as it was and must
  * take the device: it is not one segment of TCP, or longer than what was seen to leave, or nothing
  * was seen lately.
  */
 static __noinline int direct(struct __sk_buff *skb, const struct packet *p,
-			     const struct hf_config *c, __u32 slot_bucket, __u32 stage)
+			     const struct hf_config *c, __u32 slot, __u32 stage)
 {
-	__u32 slot = slot_bucket >> 16;
-	__u32 outer = c->underlay6 ? sizeof(struct ip6) : sizeof(struct ip4);
-	__u32 udp_bytes = skb->len + 8 + 8;
-	struct hf_hop *hop = bpf_map_lookup_elem(&hf_hops, &slot);
-	struct hf_node *from = node(c->self);
-	struct hf_node *to = node(slot);
-	struct {
-		__u8 macs[12];
-		__be16 type;
-	} frame;
-	struct {
-		struct ip4 ip;
-		struct shell shell;
-	} four;
-	struct {
-		struct ip6 ip;
-		struct shell shell;
-	} six;
-	struct shell shell;
+	__u32 udp_bytes = skb->len + sizeof(struct udp) + 8;
+	__u32 way = HF_W_DIRECT;
+	struct hf_node *from, *to;
+	struct hf_hop *hop;
 	__u32 ifindex;
+	__u64 *sent;
+	int summed;
 	__u8 tos;
 
-	if (!hop || !from || !to || p->parsed != P_TCP || skb->gso_size || skb->vlan_present ||
-	    !c->source_span || outer + udp_bytes > hop->bytes_max ||
-	    skb->len < ETH_HEAD + p->bytes || hop->until_ns <= bpf_ktime_get_coarse_ns())
+	if (skb->gso_size || p->parsed != P_TCP || skb->vlan_present || !c->source_span ||
+	    skb->len < ETH_HEAD + p->bytes)
+		return -1;
+	hop = bpf_map_lookup_elem(&hf_hops, &slot);
+	from = node(c->self);
+	to = node(slot);
+	sent = bpf_map_lookup_elem(&hf_ways, &way);
+	if (!hop || !from || !to || !sent || hop->until_ns <= bpf_ktime_get_coarse_ns() ||
+	    udp_bytes + (c->underlay6 ? sizeof(struct ip6) : sizeof(struct ip4)) > hop->bytes_max)
 		return -1;
 	ifindex = hop->ifindex;
 	/* As the tunnel device: who marked congestion within is not to be overruled without. */
 	tos = hop->dscp | (p->ecn == 3 ? 2 : p->ecn);
-	__builtin_memcpy(frame.macs, hop->macs, 12);
-	shell.udp.source = source_port(c, slot_bucket & 0xffff);
-	shell.udp.dest = c->tunnel_port;
-	shell.udp.check = 0;
-	shell.vxlan_flags[0] = bpf_htons(0x0800);
-	shell.vxlan_flags[1] = 0;
-	shell.vxlan_id[0] = bpf_htons(stage << (HF_COOKIE_BITS - 8) | c->cookie >> 8);
-	shell.vxlan_id[1] = bpf_htons(c->cookie << 8);
-	__builtin_memcpy(shell.macs, c->tunnel_mac, 6);
-	__builtin_memcpy(shell.macs + 6, c->inner_mac, 6);
-	shell.type = skb->protocol;
+	summed = bpf_csum_level(skb, BPF_CSUM_LEVEL_QUERY);
 
 	if (!c->underlay6) {
-		shell.udp.len = bpf_htons(udp_bytes);
+		struct four four;
+
+		__builtin_memcpy(four.macs, hop->macs, 12);
+		four.type = bpf_htons(ETH_P_IP);
 		four.ip.version_ihl = 0x45;
 		four.ip.tos = tos;
 		four.ip.tot_len = bpf_htons(sizeof(four.ip) + udp_bytes);
-		four.ip.id = bpf_get_prandom_u32();
+		/* Unlike for a while, should a router split it. */
+		four.ip.id = *sent + bpf_get_smp_processor_id() * 0x9e37;
 		four.ip.frag_off = 0;
 		four.ip.ttl = hop->ttl;
 		four.ip.protocol = IPPROTO_UDP;
 		four.ip.check = 0;
 		four.ip.saddr = from->address[3];
 		four.ip.daddr = to->address[3];
-		four.ip.check = ~fold(sum16(&four.ip, sizeof(four.ip) / 2));
-		four.shell = shell;
-		frame.type = bpf_htons(ETH_P_IP);
-		if (bpf_skb_adjust_room(skb, sizeof(four.ip) + sizeof(shell), BPF_ADJ_ROOM_MAC,
-					BPF_F_ADJ_ROOM_ENCAP_L3_IPV4 | BPF_F_ADJ_ROOM_ENCAP_L4_UDP |
-						BPF_F_ADJ_ROOM_ENCAP_L2_ETH |
-						BPF_F_ADJ_ROOM_ENCAP_L2(ETH_HEAD)))
+		four.ip.check = ~fold(sum32((__be32 *)&four.ip, sizeof(four.ip) / 4));
+		fill(&four.shell, skb, c, stage, udp_bytes);
+		if (bpf_skb_adjust_room(skb, sizeof(four.ip) + sizeof(four.shell), BPF_ADJ_ROOM_MAC,
+					BPF_F_ADJ_ROOM_ENCAP_L3_IPV4 | WRAPPED))
 			return -1;
-		if (bpf_skb_store_bytes(skb, ETH_HEAD, &four, sizeof(four.ip) + sizeof(shell),
-					BPF_F_RECOMPUTE_CSUM))
+		if (write(skb, four.macs, sizeof(four.ip) + sizeof(four.shell), summed))
 			return TC_DROP;
 	} else {
+		struct six six;
+
 		/* The checksum covers the frame's padding, which may be anything. */
 		if (skb->len > ETH_HEAD + p->bytes) {
 			if (bpf_skb_change_tail(skb, ETH_HEAD + p->bytes, 0))
 				return -1;
-			udp_bytes = ETH_HEAD + p->bytes + 8 + 8;
+			udp_bytes = ETH_HEAD + p->bytes + sizeof(struct udp) + 8;
 		}
-		shell.udp.len = bpf_htons(udp_bytes);
-		shell.udp.check = checksum6(skb, p, &shell, from, to);
-		if (!shell.udp.check)
-			return -1;
+		__builtin_memcpy(six.macs, hop->macs, 12);
+		six.type = bpf_htons(ETH_P_IPV6);
 		six.ip.version_class_label = bpf_htonl(6 << 28 | tos << 20);
-		six.ip.payload_len = shell.udp.len;
+		six.ip.payload_len = bpf_htons(udp_bytes);
 		six.ip.nexthdr = IPPROTO_UDP;
 		six.ip.hop_limit = hop->ttl;
 		__builtin_memcpy(six.ip.saddr, from->address, 16);
 		__builtin_memcpy(six.ip.daddr, to->address, 16);
-		six.shell = shell;
-		frame.type = bpf_htons(ETH_P_IPV6);
-		if (bpf_skb_adjust_room(skb, sizeof(six.ip) + sizeof(shell), BPF_ADJ_ROOM_MAC,
-					BPF_F_ADJ_ROOM_ENCAP_L3_IPV6 | BPF_F_ADJ_ROOM_ENCAP_L4_UDP |
-						BPF_F_ADJ_ROOM_ENCAP_L2_ETH |
-						BPF_F_ADJ_ROOM_ENCAP_L2(ETH_HEAD)))
+		fill(&six.shell, skb, c, stage, udp_bytes);
+		six.shell.udp.check = checksum6(skb, p, &six.shell, from, to);
+		if (!six.shell.udp.check ||
+		    bpf_skb_adjust_room(skb, sizeof(six.ip) + sizeof(six.shell), BPF_ADJ_ROOM_MAC,
+					BPF_F_ADJ_ROOM_ENCAP_L3_IPV6 | WRAPPED))
 			return -1;
-		if (bpf_skb_store_bytes(skb, ETH_HEAD, &six, sizeof(six.ip) + sizeof(shell),
-					BPF_F_RECOMPUTE_CSUM))
+		if (write(skb, six.macs, sizeof(six.ip) + sizeof(six.shell), summed))
 			return TC_DROP;
 	}
-	if (bpf_skb_store_bytes(skb, 0, &frame, sizeof(frame), 0))
-		return TC_DROP;
+	(*sent)++;
 	skb->cb[0] = OURS;
 	return bpf_redirect(ifindex, 0);
 }

@@ -91,7 +91,8 @@ static __always_inline int answers(const struct hf_node *n)
 /*
  * local socket → ticket → [a tag in the packet would be read here] → home
  * A ticket is a hint, and so will a tag be: the node it names has the last word.
- * `by` is the ticket that was looked at, whatever it was good for.
+ * `by` is the ticket that was looked at, whatever it was good for. The bucket is there when a home was
+ * looked for.
  */
 static __noinline void who_owns(struct __sk_buff *skb, const struct packet *p,
 				     const struct hf_config *c, struct hf_answer *a,
@@ -107,8 +108,6 @@ static __noinline void who_owns(struct __sk_buff *skb, const struct packet *p,
 
 	*by = 0;
 	__builtin_memset(a, 0, sizeof(*a));
-	bucket = bucket_of(&p->key, c->hash_seed);
-	a->bucket = bucket;
 	a->slot = HF_NO_SLOT;
 	held = held_here(skb, p, &a->socket);
 	if (held >= HELD_COOKIE) {
@@ -138,6 +137,8 @@ static __noinline void who_owns(struct __sk_buff *skb, const struct packet *p,
 
 	a->who = lost ? HF_LOST : HF_UNKNOWN;
 	a->how = lost ? HF_BY_TICKET : HF_BY_NOTHING;
+	bucket = bucket_of(&p->key, c->hash_seed);
+	a->bucket = bucket;
 	homes = bpf_map_lookup_elem(&hf_homes, &table);
 	if (!homes)
 		return;
