@@ -21,11 +21,12 @@ export interface BirdRoute {
 export function parseBirdProtocols(lines: readonly string[]): BirdProtocol[] {
   const protocols: BirdProtocol[] = [];
   for (const line of lines) {
-    const match = /^(\S+)\s+(\S+)\s+(\S+)\s+(\S+)\s+\S+(?:\s+(.*?))?\s*$/.exec(line);
+    const match = /^(\S+)\s+(\S+)\s+(\S+)\s+(\S+)\s+\S+(.*)$/.exec(line);
     if (match === null || (match[1] === 'Name' && match[2] === 'Proto')) continue;
     const [, name = '', kind = '', , state = '', rest = ''] = match;
     // Yesterday's protocols show date and time.
-    protocols.push({ name, kind, state, info: rest.replace(/^\d\d:\d\d:\d\d(\.\d+)?\s*/, '') });
+    const info = rest.trim().replace(/^\d\d:\d\d:\d\d(\.\d+)?(?:\s+|$)/, '');
+    protocols.push({ name, kind, state, info });
   }
   return protocols;
 }

@@ -1,4 +1,5 @@
 /** An agent's state for people. A core without IO. */
+import type { AgentAnnounceStatus } from '../agent/agent-announce.ts';
 import type { AgentStatus } from '../agent/agent-status.ts';
 import type { SwitchedFlow } from '../agent/switched-flows.ts';
 import { columns, durationText } from './table.ts';
@@ -25,6 +26,7 @@ export function agentText(status: AgentStatus, alone = true): string {
       'mesh',
       `${others} other ${others === 1 ? 'node' : 'nodes'}${gone.length > 0 ? `; ${gone.join(', ')}` : ''}; homes on ${homes.nodes}${homes.settling ? ', settling' : ''}`,
     ],
+    ...(status.announce === null ? [] : [['announces', announcesText(status.announce)]]),
     ['tickets', `${tickets.owned} own, ${tickets.kept} of others, ${tickets.halfOpen} half-open`],
     [
       'switched',
@@ -34,6 +36,13 @@ export function agentText(status: AgentStatus, alone = true): string {
   const degraded = status.degraded.map((reason) => `degraded: ${reason}`);
   const flows = switched.recent.length === 0 ? [] : ['', switchedText(switched.recent)];
   return [head, ...degraded, ...flows].join('\n');
+}
+
+/** One line; `holdfast announce` tells more. */
+function announcesText({ state, hold, drain, routing }: AgentAnnounceStatus): string {
+  const held = hold === 'auto' ? '' : `, held ${hold}`;
+  const draining = drain === null ? '' : `, ${drain.phase}, ${drain.sessions} sessions left`;
+  return `${state}${held}${draining} (${routing.driver} ${routing.ok ? 'follows' : 'does not follow'})`;
 }
 
 function switchedText(recent: readonly SwitchedFlow[]): string {

@@ -2,6 +2,7 @@
 import type { Command } from 'commander';
 import { loadAgentConfig } from '../agent/agent-node.ts';
 import { agentSettings } from '../agent/settings.ts';
+import { announceDoctor } from '../announce/announce-doctor.ts';
 import { type Check, doctor } from '../datapath/doctor.ts';
 import { version } from '../node.ts';
 import { fileOf } from './agent.ts';
@@ -14,15 +15,19 @@ export function registerDoctor(program: Command): void {
     .command('doctor')
     .summary('what healing needs of this machine, and what is missing')
     .description(
-      'Looks at kernel, capabilities, devices, addresses, MTU and listeners without changing ' +
+      'Looks at kernel, capabilities, devices, addresses, MTU, listeners and the BGP daemon without changing ' +
         'anything, and says how to mend what is missing. Exits 0 when all is well, 5 when only ' +
         'something that can come later is missing, 1 when healing could not start.',
     )
     .addOption(configOption())
     .option('--json', 'print everything for programs')
-    .action((flags: { json?: boolean }) => {
+    .action(async (flags: { json?: boolean }) => {
       const { config } = loadAgentConfig(fileOf(command));
-      const checks = doctor(agentSettings(config, version()).datapath);
+      const { datapath } = agentSettings(config, version());
+      const vips = [...new Set(datapath.vips.map(({ address }) => address))];
+      const announcing =
+        config.announce === undefined ? [] : await announceDoctor(config.announce, vips);
+      const checks = [...doctor(datapath), ...announcing];
       process.stdout.write(
         flags.json ? `${JSON.stringify({ checks }, null, 2)}\n` : checkTable(checks),
       );

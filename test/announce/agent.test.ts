@@ -38,6 +38,13 @@ describe('an agent that announces', { skip, timeout: 240_000 }, () => {
     stage?.close();
   });
 
+  test('doctor looks at BIRD, too', () => {
+    const { stdout } = stage.command('doctor', '--json');
+    const { checks } = JSON.parse(stdout) as { checks: { name: string; ok: boolean }[] };
+    const ok = (name: string) => checks.find((check) => check.name === name)?.ok;
+    assert.deepEqual([ok('BIRD'), ok('BIRD routes')], [true, true]);
+  });
+
   test('announces when a server listens, and tells why not before', async () => {
     stage.holdfast('agent');
     await until(why, () => (status()?.reasons.join() ?? '').includes('nobody listens on'));
@@ -132,6 +139,7 @@ describe('an agent that announces', { skip, timeout: 240_000 }, () => {
     assert.match(status()?.reasons.join() ?? '', /no origin of app\.example is healthy/);
     const degraded = stage.command('status');
     assert.equal(degraded.status, 5);
+    assert.match(degraded.stdout, /announces +degraded \(bird follows\)/);
     assert.match(degraded.stdout, /announces degraded: no origin of app\.example is healthy/);
 
     // TERM leaves service in order: worse, withdrawn, ended.

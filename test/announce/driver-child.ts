@@ -5,6 +5,8 @@
 import { createInterface } from 'node:readline';
 import { BirdDriver } from '../../src/announce/bird-driver.ts';
 import type { AnnounceDriver } from '../../src/announce/driver.ts';
+import { ExabgpDriver } from '../../src/announce/exabgp-driver.ts';
+import { ExecDriver } from '../../src/announce/exec-driver.ts';
 import { KernelDriver } from '../../src/announce/kernel-driver.ts';
 import { removeMarker } from '../../src/announce/marker.ts';
 
@@ -13,6 +15,8 @@ type Words = [method: string, ...args: never[]];
 const kinds: Record<string, (...args: never[]) => AnnounceDriver> = {
   bird: (socket: string, vips: string[], deadManMs: number) =>
     new BirdDriver(socket, vips, deadManMs),
+  exabgp: (options: ConstructorParameters<typeof ExabgpDriver>[0]) => new ExabgpDriver(options),
+  exec: (options: ConstructorParameters<typeof ExecDriver>[0]) => new ExecDriver(options),
   kernel: (families: (4 | 6)[], deadManMs: number) => new KernelDriver(families, deadManMs),
 };
 const [kind = '', ...args] = JSON.parse(process.argv[2] ?? '[]') as string[];
