@@ -125,7 +125,10 @@ export function planFlap(options: PlanOptions): FlapPlan {
   };
 }
 
-/** Lab by lab, in the order in which labs come first; what wears a lab out comes last in it. */
+/**
+ * Lab by lab, in the order in which labs come first: without the agent first, and in either way what
+ * wears the lab out last.
+ */
 function byLab(cells: readonly PlannedCell[]): PlannedCell[] {
   const labs = new Map<string, PlannedCell[]>();
   for (const cell of cells) {
@@ -133,13 +136,15 @@ function byLab(cells: readonly PlannedCell[]): PlannedCell[] {
     if (known === undefined) labs.set(cell.lab, [cell]);
     else known.push(cell);
   }
-  const order = (cell: PlannedCell) => (cell.wearsOut ? 2 : 0) + (cell.contender.agent ? 1 : 0);
+  const order = (cell: PlannedCell) => (cell.contender.agent ? 2 : 0) + (cell.wearsOut ? 1 : 0);
   return [...labs.values()].flatMap((lab) => lab.sort((a, b) => order(a) - order(b)));
 }
 
-/** Whether `next` can run in the lab that `last` has left. */
-export const sharesLab = (last: PlannedCell | undefined, next: PlannedCell): boolean =>
-  last !== undefined && last.lab === next.lab && !last.wearsOut;
+/** Whether `next` can run in the lab that `last` has left. Agents stay once they run. */
+export function sharesLab(last: PlannedCell | undefined, next: PlannedCell): boolean {
+  if (last === undefined || last.lab !== next.lab || last.wearsOut) return false;
+  return next.contender.agent || !last.contender.agent;
+}
 
 /** About how long each cell takes, its lab included when it needs a new one. */
 export const costsMs = ({ cells }: FlapPlan): number[] =>

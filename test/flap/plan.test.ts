@@ -49,15 +49,33 @@ test('one lab serves all that can share it: without the agent first, what wears 
     servers: ['nginx'],
   });
   const labs = cells.filter((cell, index) => !sharesLab(cells[index - 1], cell));
-  // One for short links; a new one after each crash that something follows; one for long links.
+  // One for the long links, one for the short ones, and a new one after the crash.
   assert.deepEqual(
     labs.map((cell) => `${cell.scenario.name} ${cell.contender.name}`),
-    ['far-flip nginx', 'flap-1s nginx', 'owner-crash nginx+agent'],
+    ['far-flip nginx', 'flap-1s nginx', 'flap-1s nginx+agent'],
   );
-  const agents = cells
-    .filter((c) => c.scenario.name !== 'owner-crash')
-    .map((c) => c.contender.agent);
-  assert.deepEqual(agents, [false, true, false, false, true, true]);
+  assert.deepEqual(
+    cells.map((cell) => `${cell.scenario.name} ${cell.contender.agent ? 'on' : 'off'}`),
+    [
+      'far-flip off',
+      'far-flip on',
+      'flap-1s off',
+      'single-flip off',
+      'owner-crash off',
+      'flap-1s on',
+      'single-flip on',
+      'owner-crash on',
+    ],
+  );
+});
+
+test('a lab whose agents run is never used for a run without them', () => {
+  const [off, on] = ['off', 'on'].map(
+    (agent) => plan({ servers: ['nginx'], agent: agent as 'on' | 'off' }).cells[0],
+  );
+  assert.equal(sharesLab(on, off!), false);
+  assert.equal(sharesLab(off, on!), true);
+  assert.equal(sharesLab(undefined, on!), false);
 });
 
 test('a scenario that names its servers is not run with others', () => {
