@@ -54,6 +54,9 @@ export interface Entry {
   /** The life that last proved itself to us, by a key exchange or a sealed datagram, and when. */
   provenRun: number;
   provenAtMs: number;
+  /** The life that the components know. */
+  toldBoot: number;
+  toldRun: number;
 }
 
 /** What others remember of a node counts less than what it proved itself, this long. */
@@ -198,6 +201,8 @@ export class MemberTable implements PeerTable {
       suspicion: undefined,
       provenRun: 0,
       provenAtMs: Number.NEGATIVE_INFINITY,
+      toldBoot: member.boot,
+      toldRun: member.run,
     };
     this.#slots[peer] = entry;
     this.#byId.set(member.id, entry);

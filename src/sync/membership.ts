@@ -99,9 +99,10 @@ export class Membership {
     return this.#self.member;
   }
 
-  /** How often one rumour leaves this node. */
+  /** How often one rumour leaves this node. Few nodes are few who pass it on: not once per decade. */
   get sendsMax(): number {
-    return this.#settings.gossipMultiplier * Math.ceil(Math.log10(this.table.live().length + 1));
+    const decades = Math.ceil(Math.log10(this.table.live().length + 1));
+    return this.#settings.gossipMultiplier * Math.max(2, decades);
   }
 
   /** Rides along in every datagram that has room. */
@@ -287,7 +288,9 @@ export class Membership {
 
   #probeFailed(nowMs: number, target: Entry, out: MembershipOutbox): void {
     const claim = memberClaim(target.member, this.#self.member.id);
-    this.#apply(nowMs, { ...claim, status: SUSPECT }, out);
+    // Said before, but perhaps nobody heard it who can tell the accused.
+    if (target.suspicion?.isAccuser(claim.accuser)) this.#spread(nowMs, target, claim.accuser);
+    else this.#apply(nowMs, { ...claim, status: SUSPECT }, out);
   }
 
   /** Merges one claim. The only way in which the view of another node changes. */
@@ -378,8 +381,12 @@ export class Membership {
     if (revived) this.#rounds.joined(entry);
     if (claim.status === ALIVE) this.#spread(nowMs, entry, '');
     if (isLive(after)) {
-      if (after.boot !== before.boot) out.changed('boot', entry);
-      else if (after.run !== before.run) out.changed('run', entry);
+      // Not the life before: of one that was heard of only when it had ended nobody was told.
+      const { toldBoot, toldRun } = entry;
+      entry.toldBoot = after.boot;
+      entry.toldRun = after.run;
+      if (after.boot !== toldBoot) out.changed('boot', entry);
+      else if (after.run !== toldRun) out.changed('run', entry);
       else if (back) out.changed('alive', entry);
       else if (factsDiffer(before, after)) out.changed('facts', entry);
     }

@@ -106,6 +106,7 @@ export class Prober {
     if (!direct && !probe.helpers.includes(from)) return;
     if (direct && probe.timed && !probe.indirect)
       probe.target.roundTrip.sample(nowMs - probe.sentAtMs);
+    probe.target.suspicion?.answered();
     this.#probes.delete(sequence);
     this.#awareness.add(-1);
   }

@@ -62,9 +62,10 @@ export class Suspects {
     if (this.nextMs > nowMs) return;
     this.#stale = true;
     for (const entry of this.#entries) {
-      const { endMs } = entry.suspicion!;
-      if (endMs <= nowMs) ended(entry);
-      else if (entry.suspicion!.takeCall(nowMs)) call(entry);
+      const suspicion = entry.suspicion!;
+      const isOver = suspicion.endMs <= nowMs;
+      if (isOver && !suspicion.takeGrace(nowMs, this.#settings.lastWordMs)) ended(entry);
+      else if (suspicion.takeCall(nowMs)) call(entry);
     }
   }
 }

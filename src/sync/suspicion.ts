@@ -18,6 +18,8 @@ export class Suspicion {
   #callAtMs = Number.POSITIVE_INFINITY;
   #callGapMs = 0;
   #callsLeft = LAST_WORDS;
+  #answered = false;
+  #graced = false;
 
   constructor(nowMs: number, accuser: string, minMs: number, maxMs: number, wanted: number) {
     this.#startMs = nowMs;
@@ -48,6 +50,27 @@ export class Suspicion {
     this.#callGapMs = lastWordMs / LAST_WORDS_LEAST;
     this.#endMs = this.#end();
     return true;
+  }
+
+  isAccuser(id: string): boolean {
+    return this.#accusers.includes(id);
+  }
+
+  /** The accused answered a probe. It may simply not have heard of the accusation. */
+  answered(): void {
+    this.#answered = true;
+  }
+
+  /**
+   * The end has come. One who answered meanwhile gets, once, the time for a last word.
+   * @returns false when it had that, or was silent.
+   */
+  takeGrace(nowMs: number, lastWordMs: number): boolean {
+    if (!this.#answered || this.#graced) return false;
+    this.#graced = true;
+    this.#notBeforeMs = 0;
+    this.#callsLeft = LAST_WORDS;
+    return this.confirmFully(nowMs, lastWordMs);
   }
 
   /** @returns true when the accused shall be asked for its last word now. */

@@ -1,8 +1,21 @@
 /** Single rules of membership, without a network. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type Claim, DEAD, decodeClaim, encodeClaim, SUSPECT } from '../../../src/proto/claim.ts';
-import { FIELD_CLAIM, PacketReader, PacketWriter } from '../../../src/proto/packet.ts';
+import {
+  type Claim,
+  DEAD,
+  decodeClaim,
+  encodeClaim,
+  LEFT,
+  SUSPECT,
+} from '../../../src/proto/claim.ts';
+import { encodeExchange } from '../../../src/proto/exchange.ts';
+import {
+  FIELD_CLAIM,
+  FIELD_EXCHANGE,
+  PacketReader,
+  PacketWriter,
+} from '../../../src/proto/packet.ts';
 import { DATAGRAM_BYTES_MAX } from '../../../src/sync/core.ts';
 import { Membership } from '../../../src/sync/membership.ts';
 import type { MembershipOutbox } from '../../../src/sync/membership-outbox.ts';
@@ -32,12 +45,17 @@ function claimOf(id: string, changes: Partial<Claim> = {}): Claim {
 function trio(): {
   membership: Membership;
   posted: { to: string; claim: Claim }[];
+  /** `node change run`, as the components hear it. */
+  changes: string[];
+  /** A claim in the whole view of another node. */
+  exchange: (nowMs: number, from: string, claim: Claim) => void;
   hear: (nowMs: number, from: string, claim: Claim) => void;
   tick: (nowMs: number) => void;
 } {
   const { status: _status, incarnation: _incarnation, accuser: _accuser, ...facts } = claimOf('a');
   const membership = new Membership(facts, [], MEMBERSHIP_DEFAULTS, new Random(1), 0);
   const posted: { to: string; claim: Claim }[] = [];
+  const changes: string[] = [];
   const out: MembershipOutbox = {
     post: (to, field, body) => {
       const claim = field === FIELD_CLAIM ? decodeClaim(body) : undefined;
@@ -49,7 +67,7 @@ function trio(): {
     contact: () => {},
     doubt: () => {},
     ready: () => true,
-    changed: () => {},
+    changed: (change, { member }) => changes.push(`${member.id} ${change} ${member.run}`),
     send: () => true,
     stream: () => true,
     broadcast: () => {},
@@ -59,6 +77,12 @@ function trio(): {
   return {
     membership,
     posted,
+    changes,
+    exchange: (nowMs, from, claim) => {
+      const peer = membership.table.indexOf(from)!;
+      const body = encodeExchange({ reply: true, digest: 0, claims: [claim] });
+      membership.receiveStream(nowMs, peer, FIELD_EXCHANGE, body, out);
+    },
     hear: (nowMs, from, claim) => {
       const peer = membership.table.indexOf(from)!;
       const packet = new PacketWriter(DATAGRAM_BYTES_MAX, 0, 0);
@@ -106,4 +130,40 @@ test('a suspect that others declared dead is called more than once for its last 
   // One answer is enough.
   hear(4_395, 'c', claimOf('c', { incarnation: 2 }));
   assert.equal(membership.table.entryOf('c')!.member.status, 'alive');
+});
+
+test('a life that was heard of only when it had ended is still told of when it comes back', () => {
+  const { membership, hear, exchange, changes } = trio();
+  hear(1_000, 'b', claimOf('c', { status: LEFT, accuser: 'b' }));
+  // Restarted, declared dead and wrongly so: nothing of it was heard here but the death.
+  const restarted = { incarnation: 3, run: 77 };
+  exchange(20_000, 'b', claimOf('c', { ...restarted, status: DEAD }));
+  assert.equal(membership.table.entryOf('c')!.member.run, 77);
+  hear(30_000, 'c', claimOf('c', { ...restarted, incarnation: 4 }));
+  assert.deepEqual(changes.slice(-2), ['c dead 77', 'c run 77']);
+  hear(40_000, 'c', claimOf('c', { ...restarted, incarnation: 5, status: SUSPECT, accuser: 'b' }));
+  hear(40_100, 'c', claimOf('c', { ...restarted, incarnation: 6 }));
+  assert.deepEqual(changes.slice(-2), ['c suspect 77', 'c alive 77']);
+});
+
+test('a suspect that answers probes gets time for a last word when its suspicion ends', () => {
+  const deaths = (answers: boolean): number => {
+    const { membership, hear, tick, posted } = trio();
+    hear(1_000, 'b', claimOf('c', { status: SUSPECT, accuser: 'b' }));
+    const { suspicion } = membership.table.entryOf('c')!;
+    const { endMs } = suspicion!;
+    if (answers) suspicion!.answered();
+    posted.length = 0;
+    let deadAtMs = 0;
+    for (let nowMs = Math.floor(endMs); deadAtMs === 0; nowMs += 10) {
+      tick(nowMs);
+      if (membership.table.entryOf('c')!.member.status === 'dead') deadAtMs = nowMs;
+    }
+    const calls = posted.filter(({ to }) => to === 'c').length;
+    assert.ok(answers ? calls >= 3 : calls <= 2, `${calls} calls`);
+    return deadAtMs - endMs;
+  };
+  assert.ok(deaths(false) < 20);
+  const graceMs = deaths(true);
+  assert.ok(graceMs >= 400 && graceMs < 450, `${graceMs} ms`);
 });
