@@ -1,5 +1,6 @@
 import { Directory } from '../../src/sync/directory/directory.ts';
 import type { DirectoryOptions } from '../../src/sync/directory/settings.ts';
+import type { Homes } from '../../src/sync/homes.ts';
 import { NO_HOME } from '../../src/sync/homes-build.ts';
 import type { SimNode } from '../../src/sync/sim/sim-node.ts';
 import type { TrialPart } from '../../src/sync/sim/trial.ts';
@@ -33,6 +34,11 @@ interface Kernel {
   directory: Directory;
 }
 
+/** Flow tickets as a part of a world; other parts may use the directory's table. */
+export interface TicketPart extends TrialPart {
+  homesOf(node: SimNode): Homes;
+}
+
 function bucketOf(n: number): number {
   return (Math.imul(n, 0x9e3779b1) >>> 16) % BUCKETS;
 }
@@ -42,7 +48,7 @@ function bucketOf(n: number): number {
  * every one of its homes, all nodes must agree on the homes, and no flow that ended may be found.
  * Then a burst of new flows must be at their homes {@link BURST_MS} later, whatever the loss.
  */
-export function ticketPart(seed: number, settings: Partial<DirectoryOptions> = {}): TrialPart {
+export function ticketPart(seed: number, settings: Partial<DirectoryOptions> = {}): TicketPart {
   const kernels = new Map<SimNode, Kernel>();
   const ended: number[] = [];
   let world: World;
@@ -98,6 +104,7 @@ export function ticketPart(seed: number, settings: Partial<DirectoryOptions> = {
   };
 
   return {
+    homesOf: (node) => kernels.get(node)!.directory.homes,
     components(peers, random, node) {
       const before = kernels.get(node);
       const isSameBoot = before !== undefined && before.boot === node.boot;

@@ -9,6 +9,7 @@
  *     taken u32 version │ 8 hash of the new owner's name │ key
  */
 import { readU32, writeU32 } from '../proto/ticket-bytes.ts';
+import type { KeptSession, Precedence } from './session-store.ts';
 
 export const SESSION_KEY_BYTES_MAX = 64;
 export const SESSION_VALUE_BYTES_MAX = 1_024;
@@ -131,6 +132,24 @@ export function readGot(bytes: Uint8Array): GotMessage | undefined {
     high: readU32(bytes, 17) | 0,
     value: copyFrom(bytes, GOT_HEAD_BYTES),
   };
+}
+
+const NOTHING = new Uint8Array(0);
+
+/** What a home answers; `record` is what it has. */
+export function answer(id: number, nowMs: number, record: KeptSession | undefined): GotMessage {
+  if (record === undefined) {
+    const none = { version: 0, ttlMs: 0, low: 0, high: 0, value: NOTHING };
+    return { id, known: false, dropped: false, ...none };
+  }
+  const { version, dropped, value, owner } = record;
+  const ttlMs = Math.max(0, Math.round(record.expiresAtMs - nowMs));
+  return { id, known: true, dropped, version, ttlMs, low: owner.low, high: owner.high, value };
+}
+
+/** What decides whether a message tells something newer. */
+export function precedence({ version, low, high }: GotMessage | TakenMessage): Precedence {
+  return { version, owner: { low, high } };
 }
 
 export interface TakenMessage {

@@ -1,6 +1,7 @@
 /** What the application gives to and gets from the session records. */
 import type { MeshNotice, PeerIndex, PeerTable } from './core.ts';
 import type { Homes } from './homes.ts';
+import type { KeptSession } from './session-store.ts';
 
 export interface SessionSettings {
   /** Most records of this node. Default 65,536. */
@@ -45,6 +46,12 @@ export interface Session {
   readonly ttlMs: number;
   /** `undefined` when this node does not know the owner (any more). */
   readonly owner: PeerIndex | undefined;
+}
+
+/** A record as one node has it. Read it; do not change it. */
+export interface LocalSession extends KeptSession {
+  /** Whether this node wrote it. */
+  readonly isOwn: boolean;
 }
 
 /** The end of a `get` that was not answered at once. */

@@ -9,15 +9,16 @@ import { NO_HOME } from './homes-build.ts';
 import { type NodeHash, nodeHash } from './homes-score.ts';
 import { Pace } from './pace.ts';
 import {
+  answer,
   type GotMessage,
   keyBytes,
+  precedence,
   readDone,
   readGet,
   readGot,
   readPut,
   readTaken,
   SESSION_VALUE_BYTES_MAX,
-  type TakenMessage,
   writeDone,
   writeGet,
   writeGot,
@@ -25,6 +26,7 @@ import {
   writeTaken,
 } from './session-message.ts';
 import {
+  type LocalSession,
   SESSION_SETTINGS,
   type Session,
   type SessionFound,
@@ -32,34 +34,17 @@ import {
   type SessionsOptions,
   type SessionTaken,
 } from './session-settings.ts';
-import { type KeptSession, type Precedence, SessionStore, supersedes } from './session-store.ts';
+import { type Precedence, SessionStore, supersedes } from './session-store.ts';
+import { SessionTellings, type Telling } from './session-tellings.ts';
+import type { Get, Own } from './session-work.ts';
 
 export const CHANNEL_SESSION_PUT = 24;
 export const CHANNEL_SESSION_DONE = 25;
 export const CHANNEL_SESSION_GET = 26;
 export const CHANNEL_SESSION_GOT = 27;
 export const CHANNEL_SESSION_TAKEN = 28;
-
-interface Own {
-  readonly key: string;
-  readonly bucket: number;
-  readonly value: Uint8Array;
-  readonly version: number;
-  readonly expiresAtMs: number;
-  readonly dropped: boolean;
-  /** Homes that confirmed this version, and in which of their lives. */
-  readonly confirmed: Map<PeerIndex, number>;
-  /** Homes it was sent to and that are silent so far. */
-  readonly sent: Map<PeerIndex, { id: number; atMs: number; tries: number }>;
-}
-
-interface Get {
-  readonly key: string;
-  untilMs: number;
-  readonly waiting: Set<PeerIndex>;
-  againAtMs: number;
-  best: GotMessage | undefined;
-}
+/** The answer to that: the same bytes. */
+export const CHANNEL_SESSION_HEARD = 29;
 
 const NEVER = Number.POSITIVE_INFINITY;
 const VERSION_MAX = 0xffff_ffff;
@@ -70,17 +55,18 @@ const SLICE = 500;
 const DROPPED_MS = 30_000;
 const RETRY_MS = 100;
 const RETRY_MAX_MS = 5_000;
-/** Quiet nodes still look for changes of the table this often. */
-const IDLE_MS = 250;
+/** A change of the table is seen with the directory's own ticks; without one, this often. */
+const IDLE_MS = 2_000;
 
 export class Sessions implements MeshComponent {
-  readonly channels: readonly number[] = [24, 25, 26, 27, 28];
+  readonly channels: readonly number[] = [24, 25, 26, 27, 28, 29];
   readonly counters: Readonly<Record<string, number>>;
   readonly #settings: SessionSettings;
   readonly #peers: PeerTable;
   readonly #homes: Homes;
   readonly #own = new Map<string, Own>();
   readonly #kept: SessionStore;
+  readonly #tellings = new SessionTellings();
   readonly #pace: Pace;
   /** Puts under way by id. */
   readonly #puts = new Map<number, { own: Own; peer: PeerIndex }>();
@@ -143,6 +129,16 @@ export class Sessions implements MeshComponent {
     return version;
   }
 
+  /** What this node has of a record, nobody asked: its own, or what it keeps for the owner. */
+  local(nowMs: number, key: string): LocalSession | undefined {
+    const own = this.#own.get(key);
+    if (own === undefined || nowMs >= own.expiresAtMs) {
+      const kept = this.#kept.get(nowMs, key);
+      return kept === undefined ? undefined : { ...kept, isOwn: false };
+    }
+    return { ...own, owner: this.#self, isOwn: true };
+  }
+
   /** Ends a record of this node's before its time. */
   drop(nowMs: number, key: string, out: Outbox): boolean {
     const known = this.#own.get(key);
@@ -193,6 +189,9 @@ export class Sessions implements MeshComponent {
     } else if (event.type === 'member') {
       const { change, peer, member } = event;
       if (peer === this.#peers.self) return;
+      if (change === 'forgotten' || change === 'run' || change === 'boot') {
+        this.#tellings.forget(peer);
+      }
       if (change === 'forgotten') this.#names.delete(nameOf(nodeHash(member.id)));
       else if (change === 'joined') this.#names.set(nameOf(nodeHash(member.id)), peer);
       if (change === 'facts' || change === 'suspect') return;
@@ -263,9 +262,9 @@ export class Sessions implements MeshComponent {
 
   #tick(nowMs: number, out: Outbox): void {
     if (nowMs >= this.#sweepAtMs) this.#sweepAtMs = this.#sweep(nowMs);
+    if (this.#version !== this.#homes.version) this.#lookAtAll(nowMs);
     if (nowMs < this.#tickAtMs) return;
     this.#tickAtMs = NEVER;
-    if (this.#version !== this.#homes.version) this.#lookAtAll(nowMs);
     let left = SLICE;
     for (const own of [...this.#dirty].slice(0, SLICE)) {
       left--;
@@ -276,7 +275,7 @@ export class Sessions implements MeshComponent {
     }
     if (left === 0) this.#wakeAt(nowMs + 1);
     for (const [id, get] of this.#gets) this.#continue(nowMs, id, get, out);
-    // The table is the directory's: without a look it would change unseen.
+    this.#wakeAt(this.#tellings.due(nowMs, (telling) => tell(telling, out)));
     if (this.#own.size > 0) this.#wakeAt(nowMs + IDLE_MS);
   }
 
@@ -298,9 +297,15 @@ export class Sessions implements MeshComponent {
 
   #frame(nowMs: number, from: PeerIndex, channel: number, body: Uint8Array, out: Outbox): boolean {
     if (channel === CHANNEL_SESSION_PUT) return this.#keep(nowMs, from, body, out);
-    if (channel === CHANNEL_SESSION_DONE) return this.#done(nowMs, from, body, out);
+    if (channel === CHANNEL_SESSION_DONE) return this.#done(from, body, out);
+    if (channel === CHANNEL_SESSION_HEARD) {
+      const heard = readTaken(body);
+      if (heard !== undefined) this.#tellings.heard(from, heard.key, precedence(heard));
+      return heard !== undefined;
+    }
     if (channel === CHANNEL_SESSION_TAKEN) {
       const taken = readTaken(body);
+      if (taken !== undefined) out.send(from, CHANNEL_SESSION_HEARD, body);
       const own = taken === undefined ? undefined : this.#own.get(taken.key);
       if (taken !== undefined && own !== undefined) {
         const mine = { version: own.version, owner: this.#self };
@@ -343,7 +348,7 @@ export class Sessions implements MeshComponent {
       own !== undefined && supersedes({ version: own.version, owner: this.#self }, record);
     const before = this.#kept.get(nowMs, key);
     const kept = !older && this.#kept.put(nowMs, key, record);
-    if (kept && before !== undefined) this.#tellFormer(before, from, record, key, out);
+    if (kept && before !== undefined) this.#tellFormer(nowMs, before, from, record, key, out);
     out.send(from, CHANNEL_SESSION_DONE, writeDone(put.id, kept ? 'kept' : 'superseded'));
     if (this.#sweepAtMs === NEVER) this.#sweepAtMs = nowMs + 1_000;
     // Its writer has the session now.
@@ -353,6 +358,7 @@ export class Sessions implements MeshComponent {
 
   /** The former owner would else learn it only when it writes again. */
   #tellFormer(
+    nowMs: number,
     before: Precedence,
     from: PeerIndex,
     { version, owner }: Precedence,
@@ -361,11 +367,12 @@ export class Sessions implements MeshComponent {
   ): void {
     const former = this.#names.get(nameOf(before.owner));
     if (former === undefined || former === from || former === this.#peers.self) return;
-    const { low, high } = owner;
-    out.send(former, CHANNEL_SESSION_TAKEN, writeTaken({ version, low, high, key }));
+    const telling = { to: former, key, version, owner };
+    tell(telling, out);
+    this.#wakeAt(this.#tellings.add(nowMs, telling));
   }
 
-  #done(nowMs: number, from: PeerIndex, body: Uint8Array, out: Outbox): boolean {
+  #done(from: PeerIndex, body: Uint8Array, out: Outbox): boolean {
     const done = readDone(body);
     if (done === undefined) return false;
     const put = this.#puts.get(done.id);
@@ -375,7 +382,6 @@ export class Sessions implements MeshComponent {
     own.sent.delete(from);
     if (done.outcome === 'superseded') this.#lose(own, out);
     else own.confirmed.set(from, this.#lives[from] ?? 0);
-    this.#wakeAt(nowMs + IDLE_MS);
     return true;
   }
 
@@ -428,6 +434,7 @@ export class Sessions implements MeshComponent {
   }
 
   #wakeAt(atMs: number): void {
+    if (atMs === NEVER) return;
     if (atMs < this.#tickAtMs) this.#tickAtMs = atMs;
     if (this.#sweepAtMs === NEVER) this.#sweepAtMs = atMs + 1_000;
   }
@@ -435,6 +442,7 @@ export class Sessions implements MeshComponent {
   #counters(): Readonly<Record<string, number>> {
     const own = this.#own;
     const kept = this.#kept;
+    const tellings = this.#tellings;
     const malformed = (): number => this.#malformed;
     const putsSent = (): number => this.#putsSent;
     const taken = (): number => this.#taken;
@@ -454,6 +462,9 @@ export class Sessions implements MeshComponent {
       get sessionPutsSent() {
         return putsSent();
       },
+      get sessionTellings() {
+        return tellings.size;
+      },
       get sessionsTaken() {
         return taken();
       },
@@ -464,30 +475,10 @@ export class Sessions implements MeshComponent {
   }
 }
 
-function precedence({ version, low, high }: GotMessage | TakenMessage): Precedence {
-  return { version, owner: { low, high } };
+function tell({ to, key, version, owner: { low, high } }: Telling, out: Outbox): void {
+  out.send(to, CHANNEL_SESSION_TAKEN, writeTaken({ version, low, high, key }));
 }
 
 function nameOf({ low, high }: NodeHash): string {
   return `${low}:${high}`;
-}
-
-const NOTHING = new Uint8Array(0);
-
-function answer(id: number, nowMs: number, record: KeptSession | undefined): GotMessage {
-  if (record === undefined) {
-    return {
-      id,
-      known: false,
-      dropped: false,
-      version: 0,
-      ttlMs: 0,
-      low: 0,
-      high: 0,
-      value: NOTHING,
-    };
-  }
-  const { version, dropped, value, owner } = record;
-  const ttlMs = Math.max(0, Math.round(record.expiresAtMs - nowMs));
-  return { id, known: true, dropped, version, ttlMs, low: owner.low, high: owner.high, value };
 }

@@ -1,6 +1,7 @@
 /** Simulated worlds: the invariants hold, and they can fail. `npm run sim` runs many more. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { sessionPart } from '../../../bench/sim/sessions.ts';
 import { ticketPart } from '../../../bench/sim/tickets.ts';
 import type { FaultName } from '../../../src/sync/sim/faults.ts';
 import { measureDetection, measureRumour, measureStalls } from '../../../src/sync/sim/measures.ts';
@@ -31,6 +32,28 @@ test('every invariant holds with flow tickets under load', () => {
     runTrial({ nodes: 12, seed, parts: [ticketPart(seed)] }).failures.map((f) => `${seed}: ${f}`),
   );
   assert.deepEqual(failures, []);
+});
+
+test('every invariant holds with session records that are written, taken over and dropped', () => {
+  const failures = [...range(1, 6), 22].flatMap((seed) => {
+    const tickets = ticketPart(seed);
+    const parts = [tickets, sessionPart(tickets.homesOf)];
+    return runTrial({ nodes: 12, seed, parts }).failures.map((f) => `${seed}: ${f}`);
+  });
+  assert.deepEqual(failures, []);
+});
+
+test('without further attempts session records are missing at their homes', () => {
+  const failures = range(1, 4).flatMap((seed) => {
+    const tickets = ticketPart(seed);
+    // So few that a life is too short for them.
+    const parts = [tickets, sessionPart(tickets.homesOf, { putsPerSecond: 0.02 })];
+    return runTrial({ nodes: 12, seed, parts }).failures;
+  });
+  assert.ok(
+    failures.some((failure) => failure.includes('is not at its home')),
+    failures.join('\n'),
+  );
 });
 
 test('a clock that leaps while a death is certain does not delay it', () => {
