@@ -172,7 +172,9 @@ async function warmUpAll(
 
 function methodOf(options: EdgeBenchOptions, cpus: CpuShares | undefined): string[] {
   const { scenarios, size } = options;
+  const logged = options.contenders.filter((contender) => contender.accessLog);
   const method = [
+    `With an access log to a file: ${logged.map(({ name }) => name).join(', ') || 'nobody'}; the others write none.`,
     'Each contender has one worker. CPU is that of its processes alone, from /proc/PID/stat.',
     'Contenders take turns in every round; ratios compare values of one round. Shown: median (quartiles).',
     cpus === undefined

@@ -4,11 +4,11 @@ import { readdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { describe, test } from 'node:test';
 import { contenders } from '../../bench/edge/contenders/registry.ts';
-import { reportText } from '../../bench/edge/report.ts';
 import { runEdgeBench, stepsOf } from '../../bench/edge/run.ts';
 import { scenarios } from '../../bench/edge/scenarios/registry.ts';
 import type { BenchSize } from '../../bench/edge/scenarios/scenario.ts';
 import { idleTunnelsMax } from '../../bench/edge/scenarios/tunnels.ts';
+import { benchText, enveloped } from '../../bench/measure/bench-report.ts';
 import { BenchError } from '../../bench/measure/errors.ts';
 import { programPath } from '../../bench/measure/machine.ts';
 import { processTree } from '../../bench/measure/process-usage.ts';
@@ -55,7 +55,9 @@ describe('edge benchmark', { skip }, () => {
         assert.equal(contender.values.length, 1);
         assert.ok(Number.isFinite(contender.value.median));
       }
-      const text = reportText(report, (rows) => rows.map((row) => row.join(' ')).join('\n'));
+      const layout = (rows: readonly (readonly string[])[]) =>
+        rows.map((row) => row.join(' ')).join('\n');
+      const text = benchText(enveloped(report, 'holdfast bench edge', {}), layout);
       for (const name of expected) assert.ok(text.includes(name));
       assert.deepEqual(JSON.parse(JSON.stringify(report)), report);
       assert.equal(processTree(process.pid).length, 1, 'no process is left');
