@@ -46,6 +46,7 @@ export class Homes {
   readonly #usable = new Uint8Array(PEERS_MAX);
   readonly #members = new Map<PeerIndex, Candidate>();
   readonly #pending = new Map<PeerIndex, Pending>();
+  #dueMs: number | undefined;
   #current: HomesTable;
   #previous: HomesTable | undefined;
   #build: HomesBuild | undefined;
@@ -119,6 +120,7 @@ export class Homes {
     for (const [peer, wish] of this.#pending) {
       this.#pending.set(peer, { ...wish, dueMs: wish.dueMs + lateMs });
     }
+    this.#dueMs = undefined;
     this.#settledAtMs += lateMs;
   }
 
@@ -144,8 +146,8 @@ export class Homes {
   nextWakeupMs(): number | undefined {
     // A build goes on at the next opportunity: any time in the past will do.
     if (this.#build !== undefined) return 0;
-    let next = this.#previous === undefined ? Number.POSITIVE_INFINITY : this.#settledAtMs;
-    for (const { dueMs } of this.#pending.values()) if (dueMs < next) next = dueMs;
+    const settledMs = this.#previous === undefined ? Number.POSITIVE_INFINITY : this.#settledAtMs;
+    const next = Math.min(settledMs, this.#firstDueMs());
     return next === Number.POSITIVE_INFINITY ? undefined : next;
   }
 
@@ -191,18 +193,27 @@ export class Homes {
 
   #want(peer: PeerIndex, node: Candidate, wanted: boolean, dueMs: number): void {
     if (this.#members.has(peer) === wanted) {
-      this.#pending.delete(peer);
+      if (this.#pending.delete(peer)) this.#dueMs = undefined;
       return;
     }
     const before = this.#pending.get(peer);
     if (before !== undefined && before.wanted === wanted && before.dueMs <= dueMs) return;
     this.#pending.set(peer, { candidate: node, wanted, dueMs });
+    this.#dueMs = undefined;
+  }
+
+  /** When the first pending change is due; looked up again only after one came or went. */
+  #firstDueMs(): number {
+    if (this.#dueMs === undefined) {
+      this.#dueMs = Number.POSITIVE_INFINITY;
+      for (const { dueMs } of this.#pending.values()) this.#dueMs = Math.min(this.#dueMs, dueMs);
+    }
+    return this.#dueMs;
   }
 
   #applyDue(nowMs: number): void {
-    let due = false;
-    for (const { dueMs } of this.#pending.values()) if (nowMs >= dueMs) due = true;
-    if (!due) return;
+    if (nowMs < this.#firstDueMs()) return;
+    this.#dueMs = undefined;
     for (const [peer, { candidate: node, wanted, dueMs }] of this.#pending) {
       // Joins wait only for company, and a new table is being made now.
       if (nowMs < dueMs && !wanted) continue;
@@ -222,6 +233,7 @@ export class Homes {
   #scrub(peer: PeerIndex): void {
     this.#usable[peer] = 0;
     this.#pending.delete(peer);
+    this.#dueMs = undefined;
     const wasMember = this.#members.delete(peer);
     this.#current = scrubbed(this.#current, peer);
     if (this.#previous !== undefined) this.#previous = scrubbed(this.#previous, peer);

@@ -124,6 +124,9 @@ export class Links {
   readonly #byAddress = new Map<string, Link>();
   readonly #bySession = new Map<number, Session>();
   readonly #calls = new Map<number, Link>();
+  /** When the first call is repeated or given up, unless that call is gone: then look again. */
+  #callAtMs = Number.POSITIVE_INFINITY;
+  #callAtStale = false;
   readonly #unconfirmed = new Set<Session>();
   readonly #head = new Uint8Array(ENVELOPE_HEAD_BYTES);
   readonly #answerTokens = new Pace(ANSWERS_PER_SECOND, ANSWERS_BURST);
@@ -229,19 +232,35 @@ export class Links {
   }
 
   tick(nowMs: number, out: LinkOutbox): void {
-    for (const link of this.#calls.values()) {
-      if (link.callAgainAtMs > nowMs) continue;
-      if (link.attempt >= ATTEMPTS_MAX) this.#endCall(link);
-      else this.#repeat(nowMs, link, out);
+    if (nowMs >= this.#nextCallMs()) {
+      for (const link of this.#calls.values()) {
+        if (link.callAgainAtMs > nowMs) continue;
+        if (link.attempt >= ATTEMPTS_MAX) this.#endCall(link);
+        else this.#repeat(nowMs, link, out);
+      }
     }
     if (nowMs >= this.#sweepAtMs) this.#sweep(nowMs);
   }
 
   nextWakeupMs(): number {
-    let wakeupMs = this.#sweepAtMs;
-    if (this.#calls.size === 0) return wakeupMs;
-    for (const link of this.#calls.values()) wakeupMs = Math.min(wakeupMs, link.callAgainAtMs);
-    return wakeupMs;
+    return Math.min(this.#sweepAtMs, this.#nextCallMs());
+  }
+
+  #nextCallMs(): number {
+    if (this.#callAtStale) {
+      this.#callAtStale = false;
+      this.#callAtMs = Number.POSITIVE_INFINITY;
+      for (const { callAgainAtMs } of this.#calls.values()) {
+        if (callAgainAtMs < this.#callAtMs) this.#callAtMs = callAgainAtMs;
+      }
+    }
+    return this.#callAtMs;
+  }
+
+  #callAgainAt(link: Link, atMs: number): void {
+    if (link.callAgainAtMs <= this.#callAtMs) this.#callAtStale = true;
+    link.callAgainAtMs = atMs;
+    this.#callAtMs = Math.min(this.#callAtMs, atMs);
   }
 
   #data(nowMs: number, bytes: Uint8Array, from: string, out: LinkOutbox): void {
@@ -401,7 +420,7 @@ export class Links {
       this.#calls.delete(link.call!.session);
       this.#placeCall(link);
     }
-    link.callAgainAtMs = nowMs + FIRST_REPEAT_MS * 2 ** link.attempt;
+    this.#callAgainAt(link, nowMs + FIRST_REPEAT_MS * 2 ** link.attempt);
     link.attempt += 1;
     this.#send(link.address, link.call!.hello, out);
   }
@@ -409,7 +428,7 @@ export class Links {
   #endCall(link: Link): void {
     if (link.call !== undefined) this.#calls.delete(link.call.session);
     link.call = undefined;
-    link.callAgainAtMs = Number.POSITIVE_INFINITY;
+    this.#callAgainAt(link, Number.POSITIVE_INFINITY);
     if (link.session === undefined && link.attempt >= ATTEMPTS_MAX) link.drain();
   }
 
