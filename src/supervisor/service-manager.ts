@@ -92,7 +92,7 @@ function senderTo(path: string): Send {
   const libc = koffi.load(null);
   const socket = libc.func('int socket(int domain, int type, int protocol)');
   const sendto = libc.func(
-    'ssize_t sendto(int fd, const uint8_t *bytes, size_t count, int flags, const uint8_t *address, uint32_t size)',
+    'long sendto(int fd, const uint8_t *bytes, size_t count, int flags, const uint8_t *address, uint32_t size)',
   );
   const address = unixAddress(path);
   const fd = socket(AF_UNIX, SOCK_DGRAM_CLOEXEC, 0) as number;

@@ -12,7 +12,7 @@ import type { NodeStatus } from '../../src/node.ts';
 
 export const program = fileURLToPath(new URL('../../bin/holdfast.js', import.meta.url));
 /** No step of a test may take longer; the machine may be busy. */
-export const patienceMs = 20_000;
+export const patienceMs = 60_000;
 
 /** Waits until `probe` gives something; rejects with what it was waiting for. */
 export async function eventually<T>(
