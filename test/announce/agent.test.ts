@@ -10,11 +10,16 @@ const skip = skipWithout('bird', 'birdc', 'ip', 'nsenter', 'curl', 'unshare');
 const SERVER =
   "for (const h of ['192.0.2.10', '2001:db8::10']) require('http').createServer((q, s) => s.end('ok')).listen(8080, h)";
 
+/** A client that keeps its connection until the server closes it. */
+const KEEP_ALIVE =
+  "const s = require('net').connect(8081, '192.0.2.10', () => s.write('GET / HTTP/1.1\\r\\nhost: app.example\\r\\n\\r\\n')); s.on('data', () => console.log('answered'));";
+
 describe('an agent that announces', { skip, timeout: 240_000 }, () => {
   let stage: BgpStage;
   const announce = {
     driver: 'bird',
-    deadManMs: 6_000,
+    // A busy machine starts an agent in seconds.
+    deadManMs: 12_000,
     improveAfterMs: 2_000,
     drain: { convergeMs: 3_000, deadlineMs: 8_000 },
   } as const;
@@ -141,6 +146,17 @@ describe('an agent that announces', { skip, timeout: 240_000 }, () => {
     assert.equal(degraded.status, 5);
     assert.match(degraded.stdout, /announces +degraded \(bird follows\)/);
     assert.match(degraded.stdout, /announces degraded: no origin of app\.example is healthy/);
+
+    // A drain by command asks the session that is left to end, and can be undone.
+    const client = stage.startClient(process.execPath, '-e', KEEP_ALIVE);
+    await once(client.stdout!, 'data');
+    const ended = once(client, 'exit');
+    stage.command('drain', '--for', '4s');
+    await until(why, () => (status()?.drain?.sessions ?? 0) > 0);
+    await until(why, () => status()?.drain?.phase === 'drained');
+    await ended;
+    stage.command('resume');
+    await until(why, () => announced(200));
 
     // TERM leaves service in order: worse, withdrawn, ended.
     const gone = once(node, 'exit') as Promise<[number | null]>;

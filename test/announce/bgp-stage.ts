@@ -57,6 +57,15 @@ export class BgpStage {
     sh(`${pop} link set uplink up && ${router} link set pop up`);
   }
 
+  /** A program at the router, which reaches the VIPs as a client does. */
+  startClient(...argv: string[]): ChildProcess {
+    sh(`ip -n ${this.#router} route replace 192.0.2.10 via 203.0.113.130`);
+    const args = [`--net=/run/netns/${this.#router}`, '--', ...argv];
+    const child = spawn('nsenter', args, { stdio: ['ignore', 'pipe', 'inherit'] });
+    this.#children.add(child);
+    return child;
+  }
+
   /** `nsenter …` into the PoP. */
   inside(...argv: string[]): string[] {
     return ['nsenter', `--net=/run/netns/${this.#pop}`, '--', ...argv];
