@@ -44,6 +44,12 @@ test('a single session less is a regression, whatever the spread', () => {
   assert.equal(compare(worse, sample()).improvements.length, 1);
 });
 
+test('a client that cannot connect any more is a regression', () => {
+  const [good, bad] = [4, 3].map((survived) => changed({ connects: { started: 4, survived } }));
+  assert.deepEqual(measures(good!, bad!), ['connects']);
+  assert.deepEqual(measures(bad!, good!), []);
+});
+
 test('gaps and rates count only beyond the spread of both runs', () => {
   assert.deepEqual(measures(gaps(20, 21, 22), gaps(40, 41, 42)), ['gapP99Ms']);
   assert.deepEqual(measures(gaps(20, 21, 30), gaps(29, 41, 42)), [], 'they overlap');

@@ -89,7 +89,8 @@ test('percentiles are those of the values, and end where the values do', () => {
   assert.equal(valueAt(buckets, 50), 51);
   const { nines, values } = percentiles([buckets, [[7, 3]], []]);
   const at = (nine: number) => values[0]![nines.indexOf(nine)];
-  assert.deepEqual([at(0), at(1), at(2)], [1, 91, 100]);
+  assert.deepEqual([values[0]![0], at(1), at(2)], [51, 91, 100]);
+  assert.equal(10 ** nines[0]!, 2, 'from the median on');
   assert.equal(nines.at(-1), 2, 'a hundred values know no 99.9th percentile');
   assert.equal(values[1]!.at(-1), null, 'three values know no 99th');
   assert.ok(values[2]!.every((value) => value === null));

@@ -28,7 +28,7 @@ export interface Change {
   readonly scenario: string;
   readonly contender: string;
   readonly family: 4 | 6;
-  readonly measure: 'survived' | MeasureName;
+  readonly measure: 'survived' | 'connects' | MeasureName;
   /** For people, with its unit. */
   readonly title: string;
   readonly old: string;
@@ -117,6 +117,19 @@ function* changes(old: FlapRow, now: FlapRow): Generator<[Change, boolean]> {
       new: survivalText(now),
     } as const;
     yield [change, is < was];
+  }
+  // Another count of clients is another load, and files of earlier versions have none.
+  if (old.connects?.started === now.connects?.started) {
+    const [before, after] = [old.connects?.survived ?? 0, now.connects?.survived ?? 0];
+    const text = (count: number) => `${count} of ${now.connects?.started ?? 0}`;
+    const change = {
+      ...base,
+      measure: 'connects',
+      title: 'clients that could always connect',
+      old: text(before),
+      new: text(after),
+    } as const;
+    if (before !== after) yield [change, after < before];
   }
   for (const [measure, title, better] of MEASURES) {
     const [before, after] = [old[measure], now[measure]];

@@ -22,6 +22,8 @@ const COLUMNS: readonly (readonly [string, (cell: FlapCell) => Cell])[] = [
   ['sessions_reset', (cell) => cell.sessions.reset],
   ['sessions_stalled', (cell) => cell.sessions.stalled],
   ['sessions_corrupt', (cell) => cell.sessions.corrupt],
+  ['connect_clients_started', (cell) => cell.kinds.connect?.started ?? 0],
+  ['connect_clients_survived', (cell) => cell.kinds.connect?.survived ?? 0],
   ['flips', (cell) => cell.flips.length],
   ['gaps', (cell) => cell.gapMs.count],
   ['gap_p50_ms', (cell) => cell.gapMs.p50],

@@ -110,7 +110,6 @@ export function drawPlots(): void {
     return unit === '/s' ? `${short(value)}/s` : `${short(value)} ${unit}`;
   };
   const percentile = (nines: number): string => {
-    if (nines === 0) return 'least';
     const percent = 100 * (1 - 10 ** -nines);
     return `p${Number(percent.toFixed(nines < 1 ? 0 : Math.ceil(nines) - 1))}`;
   };
@@ -136,8 +135,7 @@ export function drawPlots(): void {
     ctx.fillStyle = ink();
     ctx.textAlign = 'left';
     ctx.lineWidth = ratio;
-    let freeFrom = bbox.left;
-    for (const mark of data.marks) {
+    for (const [i, mark] of data.marks.entries()) {
       const x = Math.round(plot.valToPos(mark.at, 'x', true));
       if (x < bbox.left || x > bbox.left + bbox.width) continue;
       ctx.strokeStyle = mark.flip ? (dark.matches ? '#f0c463' : '#a06b00') : grey();
@@ -146,11 +144,13 @@ export function drawPlots(): void {
       ctx.moveTo(x, bbox.top);
       ctx.lineTo(x, bbox.top + bbox.height);
       ctx.stroke();
-      const width = ctx.measureText(mark.text).width + 8 * ratio;
-      // A name that would cover another, or leave the plot, is only in the list below it.
-      if (x < freeFrom || x + width > bbox.left + bbox.width) continue;
-      ctx.fillText(mark.text, x + 4 * ratio, bbox.top + 11 * ratio);
-      freeFrom = x + width;
+      const next = data.marks[i + 1];
+      const edge = bbox.left + bbox.width;
+      const room = (next === undefined ? edge : plot.valToPos(next.at, 'x', true)) - x;
+      // Where it is narrow only the new PoP is named; the list below the plot has it all.
+      const words = [mark.text, mark.flip ? (mark.text.split(' ').pop() ?? '') : ''];
+      const text = words.find((one) => ctx.measureText(one).width + 8 * ratio <= room) ?? '';
+      ctx.fillText(text, x + 4 * ratio, bbox.top + 11 * ratio);
     }
     ctx.restore();
   };
@@ -162,6 +162,12 @@ export function drawPlots(): void {
       width,
       height: width < 420 ? 220 : 270,
       padding: [10, 12, 0, 0],
+      legend: {
+        markers: {
+          dash: (_: Plot, index: number) =>
+            data.series[index - 1]?.dashed === true ? 'dashed' : 'solid',
+        },
+      },
       cursor: { points: { size: 6 }, drag: { x: !isGaps, y: false } },
       scales: isGaps
         ? { x: { time: false }, y: { distr: 3, log: 10 } }
@@ -189,9 +195,8 @@ export function drawPlots(): void {
           isGaps
             ? {
                 splits: (_: Plot, _axis: number, min: number, max: number) =>
-                  [0, 0.30103, 1, 2, 3, 4].filter((at) => at >= min && at <= max),
-                values: (_: Plot, splits: number[]) =>
-                  splits.map((at) => (at === 0 ? '' : percentile(at))),
+                  [Math.log10(2), 1, 2, 3, 4].filter((at) => at >= min && at <= max),
+                values: (_: Plot, splits: number[]) => splits.map(percentile),
               }
             : { values: (_: Plot, splits: number[]) => splits.map((at) => `${short(at)} s`) },
         ),

@@ -30,6 +30,7 @@ const readParts = z.looseObject({
       family: z.union([z.literal(4), z.literal(6)]),
       repetitions: count,
       sessions: z.looseObject({ started: count, survived: count }),
+      connects: z.looseObject({ started: count, survived: count }).optional(),
       survivedPercent: spread,
       gapP50Ms: spread,
       gapP99Ms: spread,

@@ -2,7 +2,7 @@
 import { KIND_TITLES } from '../../lab/report/table.ts';
 import { type Content, html, type Markup, NOTHING } from '../../measure/page/escape.ts';
 import type { Spread } from '../../measure/statistics.ts';
-import type { FlapCell, FlapContender, FlapResult, FlapScenario } from '../result.ts';
+import type { FlapCell, FlapContender, FlapResult, FlapRow, FlapScenario } from '../result.ts';
 import { cellsOf, grouped, millis, rateText, rowsOf } from './figures.ts';
 import type { PlotData, PlotMark, PlotSeries } from './plots.ts';
 import { mergeBuckets, percentiles, timeline, valueAt } from './series.ts';
@@ -37,7 +37,7 @@ export function scenarioSection(
     cells: cellsOf(result, scenario.name, contender.name),
   }));
   const measured = parts.filter(({ cells }) => cells.length > 0);
-  const first = measured[0]?.cells[0];
+  const first = eventfulCell(measured);
   const figures = [
     gapFigure(measured, `${id}-gaps`),
     timeFigure(measured, `${id}-bytes`, 'B/s', first, points),
@@ -55,6 +55,17 @@ ${surprisesOf(measured)}
 </section>
 `;
   return { markup, plots: figures.map(({ plot }) => plot) };
+}
+
+/** A run ends when nobody is left, so the one in which most happened shows what was planned. */
+function eventfulCell(parts: readonly Part[]): FlapCell | undefined {
+  const happened = ({ flips, steps }: FlapCell) => flips.length + steps.length;
+  return parts
+    .flatMap(({ cells }) => cells)
+    .reduce<FlapCell | undefined>(
+      (most, cell) => (most === undefined || happened(cell) > happened(most) ? cell : most),
+      undefined,
+    );
 }
 
 /** With a full stop and a capital letter. */
@@ -182,7 +193,7 @@ function timeFigure(
   const moved =
     flips === 0
       ? 'The route did not move.'
-      : `The route moved ${flips === 1 ? 'once' : `${flips} times`}; marks are those of the first run.`;
+      : `The route moved ${flips === 1 ? 'once' : `${flips} times`}; marks are those of one run.`;
   return figure(
     { id, kind: 'time', unit, x: seconds, series, marks, band },
     title,
@@ -225,6 +236,7 @@ function numbersTable(result: FlapResult, scenario: FlapScenario, parts: readonl
     'reset',
     'stalled',
     'corrupt',
+    'new connections',
     'gap p99, ms',
     'gap longest, ms',
     'connect p99, ms',
@@ -245,6 +257,7 @@ function numbersTable(result: FlapResult, scenario: FlapScenario, parts: readonl
         grouped(reset),
         grouped(stalled),
         grouped(corrupt),
+        connectsText(row),
         spread(row.gapP99Ms, millis),
         spread(row.gapMaxMs, millis),
         spread(row.connectP99Ms, millis),
@@ -260,6 +273,12 @@ function numbersTable(result: FlapResult, scenario: FlapScenario, parts: readonl
   const kept = head.map((_, i) => i < 5 || rows.some((row) => row[i] !== '–'));
   const only = (cells: readonly Content[]) => cells.filter((_, i) => kept[i]);
   return table(only(head) as string[], rows.map(only), `${scenario.name}: numbers`);
+}
+
+/** Clients that make one connection after the other; a row of an older file may lack them. */
+function connectsText({ connects }: FlapRow): string {
+  if (connects === undefined || connects.started === 0) return '–';
+  return `${grouped(connects.survived)} of ${grouped(connects.started)}`;
 }
 
 export const familyTitle = (result: FlapResult, family: number): string =>

@@ -1,8 +1,12 @@
 /** Series for plots, made small: what a plot of a few hundred pixels can show. A core without IO. */
 import type { FlapCell, Histogram, Throughput } from '../result.ts';
 
-/** Percentiles at which gap distributions are drawn: 20 for each further nine, up to 99.99 %. */
+/**
+ * Percentiles at which gap distributions are drawn: 20 for each further nine, from the median to
+ * 99.99 %. Below it echoes that arrive together would stretch a logarithmic scale to nothing.
+ */
 const STEPS_PER_NINE = 20;
+const MEDIAN_NINES = Math.log10(2);
 const NINES_MAX = 4;
 /** Points that all series of a page share; the rest is averaged away. */
 const POINTS_MAX = 150_000;
@@ -30,7 +34,7 @@ export function mergeBuckets(histograms: readonly Histogram[]): (readonly [numbe
 }
 
 export interface Percentiles {
-  /** `-log10(1 - p)`: 0 for the least, 1 for p90, 2 for p99 … */
+  /** `-log10(1 - p)`: 0.301 for p50, 1 for p90, 2 for p99 … */
   readonly nines: readonly number[];
   /** One list per distribution; `null` where it has too few values to tell. */
   readonly values: readonly (readonly (number | null)[])[];
@@ -43,8 +47,8 @@ export function percentiles(
   const totals = distributions.map((buckets) => buckets.reduce((sum, [, count]) => sum + count, 0));
   const most = Math.max(0, ...totals);
   const last = Math.min(NINES_MAX, Math.max(1, Math.log10(Math.max(1, most))));
-  const nines: number[] = [];
-  for (let i = 0; i / STEPS_PER_NINE < last; i++) nines.push(i / STEPS_PER_NINE);
+  const nines: number[] = [MEDIAN_NINES];
+  for (let i = 7; i / STEPS_PER_NINE < last; i++) nines.push(i / STEPS_PER_NINE);
   nines.push(Math.round(last * 1_000) / 1_000);
   const values = distributions.map((buckets, i) => {
     const total = totals[i] as number;
