@@ -1,18 +1,17 @@
 /** `holdfast bench datapath`: what healing costs, against plain routing of the same kernel. */
-import { writeFile } from 'node:fs/promises';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { runDatapathBench, stepsOf } from '../../bench/datapath/bench.ts';
-import { reportText } from '../../bench/datapath/report.ts';
 import { fullSize, quickSize, scenarios } from '../../bench/datapath/scenarios/registry.ts';
+import { enveloped } from '../../bench/measure/bench-report.ts';
 import { ConsoleProgress } from '../../bench/measure/progress.ts';
-import { benchCommand, stoppable } from './bench-command.ts';
-import { columns } from './table.ts';
+import { version } from '../node.ts';
+import { benchCommand, stoppable, typedCommand } from './bench-command.ts';
+import { type OutputFlags, outputOptions, publishBench } from './bench-output.ts';
 
-interface DatapathFlags {
+interface DatapathFlags extends OutputFlags {
   only?: readonly string[];
   rounds?: number;
   quick?: boolean;
-  json?: string;
 }
 
 const names = scenarios.map(({ name }) => name);
@@ -32,14 +31,13 @@ function roundsOf(text: string): number {
 
 /** Adds `holdfast bench datapath`. */
 export function registerBenchDatapath(program: Command): void {
-  benchCommand(program)
+  const command = benchCommand(program)
     .command('datapath')
     .description('relayed and unswitched traffic, floods, maps, idle flows; in namespaces, as root')
     .addOption(new Option('--only <scenarios>', names.join(', ')).argParser(namesOf))
     .option('--rounds <n>', 'measurements of each contender in each scenario', roundsOf)
-    .option('--quick', 'fewer and shorter measurements')
-    .option('--json <file>', 'also write the result as JSON; - for standard output')
-    .action(datapath);
+    .option('--quick', 'fewer and shorter measurements');
+  outputOptions(command).action(datapath);
 }
 
 async function datapath(flags: DatapathFlags): Promise<void> {
@@ -52,9 +50,5 @@ async function datapath(flags: DatapathFlags): Promise<void> {
   const report = await stoppable((signal) =>
     runDatapathBench({ ...plan, progress, signal }),
   ).finally(() => progress.close());
-  const text = `${JSON.stringify(report, null, 2)}\n`;
-  const table = reportText(report, (rows, right) => columns(rows, { indent: 2, right }));
-  (flags.json === '-' ? process.stderr : process.stdout).write(table);
-  if (flags.json === '-') process.stdout.write(text);
-  else if (flags.json !== undefined) await writeFile(flags.json, text);
+  await publishBench([enveloped(report, typedCommand(), { holdfast: version() })], flags);
 }
