@@ -39,6 +39,7 @@ export class Excuses {
   readonly #subjects = new Map<SimNode, number>();
   readonly #observers = new Map<SimNode, number>();
   readonly #splits: { groupOf: (node: SimNode) => number; untilMs: number }[] = [];
+  readonly #cuts: { from: SimNode; to: SimNode; untilMs: number }[] = [];
 
   /** That node is really unreachable. */
   subject(node: SimNode, untilMs: number): void {
@@ -54,15 +55,43 @@ export class Excuses {
     this.#splits.push({ groupOf, untilMs });
   }
 
+  /** One cannot reach the other, but by a helper, if there is one. */
+  cut(from: SimNode, to: SimNode, untilMs: number): void {
+    this.#cuts.push({ from, to, untilMs });
+  }
+
   back(node: SimNode, untilMs: number): void {
     this.#subjects.set(node, untilMs);
   }
 
-  holds(nowMs: number, observer: SimNode, subject: SimNode): boolean {
+  holds(nowMs: number, observer: SimNode, subject: SimNode, nodes: readonly SimNode[]): boolean {
     if ((this.#subjects.get(subject) ?? 0) > nowMs) return true;
     if ((this.#observers.get(observer) ?? 0) > nowMs) return true;
+    if (this.#isSplit(nowMs, observer, subject)) return true;
+    if (!this.#isCut(nowMs, observer, subject)) return false;
+    // In a small mesh nobody may be left who reaches both.
+    const reaches = (helper: SimNode, node: SimNode) =>
+      !this.#isCut(nowMs, helper, node) && !this.#isSplit(nowMs, helper, node);
+    return !nodes.some(
+      (helper) =>
+        helper !== observer &&
+        helper !== subject &&
+        (this.#subjects.get(helper) ?? 0) <= nowMs &&
+        reaches(helper, observer) &&
+        reaches(helper, subject),
+    );
+  }
+
+  #isSplit(nowMs: number, a: SimNode, b: SimNode): boolean {
     return this.#splits.some(
-      ({ groupOf, untilMs }) => nowMs <= untilMs && groupOf(observer) !== groupOf(subject),
+      ({ groupOf, untilMs }) => nowMs <= untilMs && groupOf(a) !== groupOf(b),
+    );
+  }
+
+  #isCut(nowMs: number, a: SimNode, b: SimNode): boolean {
+    return this.#cuts.some(
+      ({ from, to, untilMs }) =>
+        nowMs <= untilMs && ((from === a && to === b) || (from === b && to === a)),
     );
   }
 }
@@ -135,7 +164,9 @@ export function doFault(world: World, excuses: Excuses, fault: FaultName): numbe
       for (let i = 0; i < Math.floor(nodes / 4); i += 1) {
         const from = random.below(nodes);
         const to = random.below(nodes);
-        if (from !== to) world.network.cut(from, to);
+        if (from === to) continue;
+        world.network.cut(from, to);
+        excuses.cut(world.nodes[from]!, world.nodes[to]!, nowMs + lastsMs + AFTERMATH_MS);
       }
       world.at(nowMs + lastsMs, () => world.network.heal());
       return lastsMs;

@@ -141,7 +141,7 @@ function checkDeath(
 ): void {
   if (event.change !== 'dead') return;
   const subject = byId.get(event.member.id)!;
-  if (!subject.up || excuses.holds(event.atMs, event.observer, subject)) return;
+  if (!subject.up || excuses.holds(event.atMs, event.observer, subject, [...byId.values()])) return;
   const at = (event.atMs / 1_000).toFixed(2);
   fail(`${at} s: ${event.observer.id} declared the healthy ${subject.id} dead`);
 }
