@@ -10,6 +10,8 @@
  *     );
  *     await edge.start();
  *
+ * Nodes of one's own share session records and TLS ticket keys by a {@link MeshNode}: examples/mesh.ts.
+ *
  * Workers, reload by signal, health checks and the admin server belong to `holdfast run`.
  */
 export type { CheckFinding, ConfigCheck } from './config/checks.ts';
@@ -22,3 +24,7 @@ export { Edge, type EdgeDeps, type EdgeStatus } from './edge/edge.ts';
 export { HealthChecker, type HealthTarget } from './edge/health-checker.ts';
 export { healthTargetsOf } from './edge/route.ts';
 export { type ErrorFacts, type ErrorSource, HoldfastError } from './errors.ts';
+export { clusterKeyText, parseClusterKey } from './sync/cluster-key.ts';
+export { KeyringFileError } from './sync/keyring-file.ts';
+export { MeshListenError } from './sync/mesh.ts';
+export { MeshNode, type MeshNodeOptions, type SessionRecord } from './sync/mesh-node.ts';

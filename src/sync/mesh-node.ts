@@ -84,6 +84,11 @@ export class MeshNode {
     this.#waiting = waiting;
   }
 
+  /** Where others reach this node: for their `join`. */
+  get address(): string {
+    return this.mesh.address;
+  }
+
   /**
    * Writes a session record, or takes one over. It is kept by three nodes for `ttlMs`, also when
    * this one dies.

@@ -40,3 +40,14 @@ test('the library example runs and answers through the edge', () => {
   assert.match(run.stdout, /^200 the origin got \/hello for 127\.0\.0\.1$/m);
   assert.match(run.stdout, /"target":"\/hello".*"status":200/);
 });
+
+test('the mesh example shares a session and hands it over', () => {
+  const run = spawnSync(process.execPath, [join(examples, 'mesh.ts')], {
+    encoding: 'utf8',
+    timeout: 30_000,
+  });
+  assert.equal(run.status, 0, run.stderr);
+  assert.match(run.stdout, /^b reads "three pears" of a$/m);
+  assert.match(run.stdout, /^a lost cart-17$/m);
+  assert.match(run.stdout, /^a reads "four pears"$/m);
+});
