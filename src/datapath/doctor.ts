@@ -1,7 +1,9 @@
 /** What healing needs of this machine, found out without changing anything. */
-import { accessSync, constants, readFileSync } from 'node:fs';
+import { accessSync, constants, existsSync, readFileSync } from 'node:fs';
 import { endianness, release } from 'node:os';
+import { dirname } from 'node:path';
 import { canonicalAddress, type Endpoint, isIPv6Text } from './address-bytes.ts';
+import { isBpffs } from './bpffs.ts';
 import type { DatapathOptions } from './datapath.ts';
 import { type Device, listDevices } from './iproute.ts';
 import { libbpfVersion } from './libbpf.ts';
@@ -22,7 +24,7 @@ export interface Check {
 }
 
 export type DoctorOptions = Pick<DatapathOptions, 'uplinks' | 'underlay' | 'vips'> &
-  Partial<Pick<DatapathOptions, 'tunnelDevice' | 'tunnelPort'>>;
+  Partial<Pick<DatapathOptions, 'tunnelDevice' | 'tunnelPort' | 'pinDirectory'>>;
 
 /** Everything that this machine sees; for tests, any part can be given. */
 export interface MachineFacts {
@@ -32,6 +34,8 @@ export interface MachineFacts {
   readonly hasBtf: boolean;
   /** Effective capabilities, a bit set. */
   readonly capabilities: bigint;
+  /** The pins have a BPF file system already, so none need be mounted. */
+  readonly pinsMounted: boolean;
   /** `undefined` when it cannot be loaded. */
   readonly libbpf: string | undefined;
   /** `undefined` when `ip` cannot be run. */
@@ -60,6 +64,7 @@ export function machineFacts(options: DoctorOptions): MachineFacts {
     kernel: release(),
     hasBtf: readable('/sys/kernel/btf/vmlinux'),
     capabilities: BigInt(`0x${/^CapEff:\s*(\w+)/m.exec(text('/proc/self/status'))?.[1] ?? '0'}`),
+    pinsMounted: liesOnBpffs(options.pinDirectory ?? '/run/holdfast/bpf'),
     libbpf: libbpfVersion(),
     devices: attempt(listDevices),
     listeners: listListeners().map(({ local }) => local),
@@ -93,12 +98,14 @@ export function examine(options: DoctorOptions, facts: MachineFacts): Check[] {
     '/sys/kernel/btf/vmlinux',
     'boot a kernel built with CONFIG_DEBUG_INFO_BTF, as distributions ship',
   );
-  const missing = missingCapabilities(facts.capabilities);
+  const missing = missingCapabilities(facts.capabilities, facts.pinsMounted);
   add(
     'capabilities',
     missing.length === 0,
     missing.length === 0 ? 'sufficient' : `without ${missing.join(', ')}`,
-    'CAP_BPF, CAP_PERFMON, CAP_NET_ADMIN, CAP_SYS_ADMIN (to mount the directory of the pins)',
+    facts.pinsMounted
+      ? 'CAP_BPF, CAP_PERFMON, CAP_NET_ADMIN'
+      : 'CAP_BPF, CAP_PERFMON, CAP_NET_ADMIN, CAP_SYS_ADMIN (to mount the directory of the pins)',
     'run as root, or give the service these capabilities',
   );
   add(
@@ -214,16 +221,23 @@ function examineListener(vip: Endpoint, listeners: readonly Endpoint[], add: Add
   );
 }
 
-function missingCapabilities(set: bigint): string[] {
+function missingCapabilities(set: bigint, pinsMounted: boolean): string[] {
   const has = (bit: bigint) => ((set >> bit) & 1n) === 1n;
   const missing: string[] = [];
   if (!has(CAP_NET_ADMIN)) missing.push('CAP_NET_ADMIN');
   if (!has(CAP_SYS_ADMIN)) {
-    missing.push('CAP_SYS_ADMIN');
+    if (!pinsMounted) missing.push('CAP_SYS_ADMIN');
     if (!has(CAP_BPF)) missing.push('CAP_BPF');
     if (!has(CAP_PERFMON)) missing.push('CAP_PERFMON');
   }
   return missing;
+}
+
+/** The directory itself may have to be made. */
+function liesOnBpffs(directory: string): boolean {
+  let place = directory;
+  while (!existsSync(place) && place !== dirname(place)) place = dirname(place);
+  return isBpffs(place);
 }
 
 function atLeast(version: string, least: readonly [number, number]): boolean {

@@ -24,12 +24,16 @@ const DEVICE: Device = {
   addresses: ['2001:db8:b::1', '192.0.2.10', '2001:db8:a::10'],
 };
 
+/** CAP_NET_ADMIN, CAP_PERFMON, CAP_BPF. */
+const forBpf = (1n << 12n) | (1n << 38n) | (1n << 39n);
+
 const FIT: MachineFacts = {
   platform: 'linux',
   endianness: 'LE',
   kernel: '6.6.0-generic',
   hasBtf: true,
   capabilities: (1n << 12n) | (1n << 21n),
+  pinsMounted: false,
   libbpf: 'v1.1',
   devices: [DEVICE],
   listeners: [{ address: '::', port: 443 }],
@@ -52,7 +56,9 @@ for (const [what, change, names] of [
   ['an old kernel', { kernel: '6.5.9' }, ['kernel']],
   ['a kernel without types', { hasBtf: false }, ['kernel types (BTF)']],
   ['a process without rights', { capabilities: 0n }, ['capabilities']],
-  ['rights for BPF but not for mounting', { capabilities: 1n << 12n }, ['capabilities']],
+  ['rights for networks alone', { capabilities: 1n << 12n }, ['capabilities']],
+  ['rights for BPF but not for mounting', { capabilities: forBpf }, ['capabilities']],
+  ['rights for BPF, with nothing to mount', { capabilities: forBpf, pinsMounted: true }, []],
   ['no libbpf', { libbpf: undefined }, ['libbpf']],
   ['an old libbpf', { libbpf: 'v0.8' }, ['libbpf']],
   ['no iproute2', { devices: undefined }, ['iproute2']],
