@@ -3,8 +3,8 @@
  * mesh's. A core without IO.
  */
 
-/** Far more than the mesh has at a time: the others are this node's own, or lost a split. */
-const KEYS_MAX = 6;
+/** One more than the mesh has at a time: this node's own, or one that lost a split. */
+const KEYS_MAX = 4;
 
 export class NodeTicketKeys {
   #keys: readonly Uint8Array[];
