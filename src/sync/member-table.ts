@@ -54,6 +54,8 @@ export interface Entry {
   /** The life that last proved itself to us, by a key exchange or a sealed datagram, and when. */
   provenRun: number;
   provenAtMs: number;
+  /** Others say that a life with the same incarnation ended, which is not the one that we know. */
+  otherLifeEnded: boolean;
   /** The life that the components know. */
   toldBoot: number;
   toldRun: number;
@@ -143,6 +145,7 @@ export class MemberTable implements PeerTable {
   readonly #byId = new Map<NodeId, Entry>();
   #indices: readonly PeerIndex[] | undefined;
   #live: readonly Entry[] | undefined;
+  #liveCount = 0;
 
   constructor(self: Member) {
     this.add(self, 0);
@@ -183,6 +186,11 @@ export class MemberTable implements PeerTable {
     return this.#live;
   }
 
+  /** How many there are of {@link live}. */
+  get liveCount(): number {
+    return this.#liveCount;
+  }
+
   get size(): number {
     return this.#byId.size;
   }
@@ -201,24 +209,30 @@ export class MemberTable implements PeerTable {
       suspicion: undefined,
       provenRun: 0,
       provenAtMs: Number.NEGATIVE_INFINITY,
+      otherLifeEnded: false,
       toldBoot: member.boot,
       toldRun: member.run,
     };
     this.#slots[peer] = entry;
     this.#byId.set(member.id, entry);
+    if (isLive(member)) this.#liveCount += 1;
     this.#changed();
     return entry;
   }
 
   update(entry: Entry, member: Member, nowMs: number): void {
     if (entry.member.status !== member.status) entry.sinceMs = nowMs;
-    if (isLive(entry.member) !== isLive(member)) this.#live = undefined;
+    if (isLive(entry.member) !== isLive(member)) {
+      this.#live = undefined;
+      this.#liveCount += isLive(member) ? 1 : -1;
+    }
     entry.member = member;
   }
 
   remove(entry: Entry): void {
     this.#slots[entry.peer] = undefined;
     this.#byId.delete(entry.member.id);
+    if (isLive(entry.member)) this.#liveCount -= 1;
     this.#changed();
   }
 

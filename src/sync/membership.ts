@@ -101,7 +101,7 @@ export class Membership {
 
   /** How often one rumour leaves this node. Few nodes are few who pass it on: not once per decade. */
   get sendsMax(): number {
-    const decades = Math.ceil(Math.log10(this.table.live().length + 1));
+    const decades = Math.ceil(Math.log10(this.table.liveCount + 1));
     return this.#settings.gossipMultiplier * Math.max(2, decades);
   }
 
@@ -317,6 +317,10 @@ export class Membership {
       // An older life that others remember, or a newer one: the node itself will say which.
       out.post(entry.peer, FIELD_CLAIM, encodeClaim(claim));
       out.doubt(entry.peer);
+      if (claim.status >= DEAD && claim.incarnation === entry.member.incarnation) {
+        entry.otherLifeEnded = true;
+        this.#prober.probe(nowMs, entry, out);
+      }
       return;
     }
     if (claim.status === DEAD && entry.member.status === 'alive') {
@@ -351,7 +355,8 @@ export class Membership {
     };
     let entry = this.table.add(member, nowMs);
     if (entry === undefined) {
-      this.#forgetOldestDead(out);
+      const oldest = this.table.longestGone();
+      if (oldest !== undefined) this.#forget(oldest, out);
       entry = this.table.add(member, nowMs);
     }
     if (entry === undefined) {
@@ -368,6 +373,7 @@ export class Membership {
   /** A newer claim: its incarnation and facts, and whether the node is back. */
   #learn(nowMs: number, entry: Entry, claim: Claim, out: MembershipOutbox): void {
     const before = entry.member;
+    entry.otherLifeEnded = false;
     const facts = claim.address === '' ? before : claimFacts(claim);
     // To be suspected again, a node must have come back first.
     const status: MemberStatus =
@@ -396,7 +402,7 @@ export class Membership {
 
   #suspect(nowMs: number, entry: Entry, claim: Claim, out: MembershipOutbox): void {
     const { member } = entry;
-    this.#suspects.add(nowMs, entry, claim.accuser, this.table.live().length);
+    this.#suspects.add(nowMs, entry, claim.accuser, this.table.liveCount);
     this.table.update(
       entry,
       { ...member, incarnation: claim.incarnation, status: 'suspect' },
@@ -483,11 +489,6 @@ export class Membership {
         if (entry !== this.#self) this.#forget(entry, out);
       }
     }
-  }
-
-  #forgetOldestDead(out: MembershipOutbox): void {
-    const oldest = this.table.longestGone();
-    if (oldest !== undefined) this.#forget(oldest, out);
   }
 
   #forget(entry: Entry, out: MembershipOutbox): void {

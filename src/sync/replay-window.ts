@@ -2,9 +2,25 @@
 const WINDOW_COUNTERS = 1_024;
 const WORD_BITS = 32;
 
+const WINDOW_BYTES = WINDOW_COUNTERS / 8;
+/** Windows are cut from larger pieces: sessions are many, and memory of its own costs each more. */
+const PIECE_BYTES = 32 * WINDOW_BYTES;
+let piece = new ArrayBuffer(PIECE_BYTES);
+let pieceUsed = 0;
+
+function emptyBits(): Uint32Array {
+  if (pieceUsed === PIECE_BYTES) {
+    piece = new ArrayBuffer(PIECE_BYTES);
+    pieceUsed = 0;
+  }
+  const bits = new Uint32Array(piece, pieceUsed, WINDOW_COUNTERS / WORD_BITS);
+  pieceUsed += WINDOW_BYTES;
+  return bits;
+}
+
 /** Which counters were seen: each is accepted once, too old ones never (as RFC 6479). */
 export class ReplayWindow {
-  readonly #bits = new Uint32Array(WINDOW_COUNTERS / WORD_BITS);
+  readonly #bits = emptyBits();
   #newest = -1;
 
   /** False when that counter was seen or is too old. Changes nothing. */

@@ -64,7 +64,7 @@ export class Rounds {
   probe(nowMs: number): Entry | undefined {
     if (nowMs < this.#probeAtMs) return undefined;
     this.#probeAtMs = nowMs + this.#awareness.scale(this.#settings.probeIntervalMs);
-    if (this.#table.live().length < 3) return undefined; // The watched one is the only other.
+    if (this.#table.liveCount < 3) return undefined; // The watched one is the only other.
     for (let tries = this.#turns.length; tries >= 0; tries -= 1) {
       if (this.#turn >= this.#turns.length) this.#shuffleTurns();
       const entry = this.#turns[this.#turn++];

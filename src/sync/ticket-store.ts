@@ -126,6 +126,7 @@ export class TicketStore {
     columns.setBucket(ticket, bucket);
     columns.setUsed(ticket, false);
     columns.setMark(ticket, false);
+    tenure.open();
     const chain = tenure.chainOf(bucket);
     const first = tenure.heads[chain]!;
     columns.setChainNext(ticket, first);

@@ -5,6 +5,11 @@ import { NONE } from './ticket-columns.ts';
 /** Digests that are compared first: one per this many equal parts of the buckets. */
 export const GROUPS = 64;
 
+/** The lists of every owner without tickets. Never written. */
+const NO_HEADS = new Int32Array(GROUPS).fill(NONE);
+const NO_COUNTS = new Uint32Array(GROUPS);
+const NO_DIGESTS = new Int32Array(GROUPS);
+
 /**
  * - `live`: its tickets answer.
  * - `paused`: the owner is dead or gone for now. Nothing answers, everything is kept in case it
@@ -24,10 +29,11 @@ export class Tenure {
   evicted = 0;
   /** A chain holds `buckets / chains` neighbouring buckets. */
   readonly chains: number;
-  readonly heads: Int32Array;
-  readonly counts: Uint32Array;
+  /** Read at any time, write only after {@link open}. */
+  heads: Int32Array;
+  counts: Uint32Array;
   /** XOR of `ticketDigest` over the chain. */
-  readonly digests: Int32Array;
+  digests: Int32Array;
   readonly #shift: number;
 
   /** @param chains {@link GROUPS} for another owner's tickets, one per bucket for one's own. */
@@ -36,10 +42,19 @@ export class Tenure {
     this.peer = peer;
     this.boot = boot;
     this.chains = chains;
-    this.heads = new Int32Array(chains).fill(NONE);
-    this.counts = new Uint32Array(chains);
-    this.digests = new Int32Array(chains);
+    this.heads = NO_HEADS;
+    this.counts = NO_COUNTS;
+    this.digests = NO_DIGESTS;
+    if (chains !== GROUPS) this.open();
     this.#shift = Math.log2(buckets / chains);
+  }
+
+  /** Before the first ticket: most owners in a large mesh keep none here. */
+  open(): void {
+    if (this.heads !== NO_HEADS) return;
+    this.heads = new Int32Array(this.chains).fill(NONE);
+    this.counts = new Uint32Array(this.chains);
+    this.digests = new Int32Array(this.chains);
   }
 
   chainOf(bucket: number): number {
