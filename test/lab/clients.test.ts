@@ -13,6 +13,7 @@ import { EchoCheck } from '../../bench/lab/clients/echo-check.ts';
 import { type ClientEvent, parseEvent } from '../../bench/lab/clients/event.ts';
 import { SseParser } from '../../bench/lab/clients/sse-parser.ts';
 import { messageCount } from '../../bench/lab/clients/stream-plan.ts';
+import { Turnstile } from '../../bench/lab/clients/turnstile.ts';
 import { uploadedSha256 } from '../../bench/lab/clients/upload.ts';
 import { message, messageNumber } from '../../bench/lab/origin/payload.ts';
 import { seededBytes } from '../../bench/lab/random-bytes.ts';
@@ -181,4 +182,20 @@ test('a client that connects again and again survives only without a single fail
     how: 'reset',
     detail: '2 of 3 connections failed, first connection 2: read ECONNRESET',
   });
+});
+
+test('a turnstile lets as many through as it may, the others in the order of their coming', async () => {
+  const turnstile = new Turnstile(2);
+  const inside: number[] = [];
+  const entering = [1, 2, 3, 4].map((name) => turnstile.enter().then(() => inside.push(name)));
+  await Promise.all(entering.slice(0, 2));
+  assert.deepEqual(inside, [1, 2]);
+  turnstile.leave();
+  await entering[2];
+  turnstile.leave();
+  await entering[3];
+  assert.deepEqual(inside, [1, 2, 3, 4]);
+  turnstile.leave();
+  turnstile.leave();
+  await turnstile.enter();
 });

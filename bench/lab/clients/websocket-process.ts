@@ -9,13 +9,21 @@ import { EchoCheck } from './echo-check.ts';
 import type { SessionEnd } from './event.ts';
 import { Reporter } from './reporter.ts';
 import { type StreamPlan, streamName, streamOffsetMs } from './stream-plan.ts';
+import { Turnstile } from './turnstile.ts';
 
-const CONNECT_MS = 5_000;
+const CONNECT_MS = 10_000;
+/** Handshakes under way at once. */
+const OPENING_MAX = 50;
 const CLOSE_MS = 2_000;
 /** A stream that cannot send stops making messages: memory stays bounded while it waits. */
 const UNSENT_BYTES_MAX = 262_144;
 
-function run(plan: StreamPlan, index: number, reporter: Reporter): Promise<void> {
+const turnstile = new Turnstile(OPENING_MAX);
+
+async function run(plan: StreamPlan, index: number, reporter: Reporter): Promise<void> {
+  await turnstile.enter();
+  const opened = Promise.withResolvers<void>();
+  opened.promise.then(() => turnstile.leave());
   const { promise, resolve } = Promise.withResolvers<void>();
   const session = plan.sessions[index]!;
   const stream = streamName(session, plan.seed);
@@ -36,6 +44,7 @@ function run(plan: StreamPlan, index: number, reporter: Reporter): Promise<void>
     ended = true;
     clearTimeout(timer);
     reporter.end(session, how, detail);
+    opened.resolve();
     if (how !== 'complete') socket.terminate();
     resolve();
   };
@@ -58,6 +67,7 @@ function run(plan: StreamPlan, index: number, reporter: Reporter): Promise<void>
   };
 
   socket.on('open', () => {
+    opened.resolve();
     timer = setTimeout(
       () => {
         firstAtMs = monotonicMs();
@@ -101,7 +111,7 @@ function run(plan: StreamPlan, index: number, reporter: Reporter): Promise<void>
     const text = complaint || `closed ${code} ${reason.toString()}`.trim();
     end('reset', `${text} after ${check.next} of ${plan.count} echoes`);
   });
-  return promise;
+  await promise;
 }
 
 const plan = JSON.parse(process.argv[2] ?? '') as StreamPlan;
