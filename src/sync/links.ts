@@ -17,6 +17,7 @@ import { type HandshakeParty, makeAnswer, makeCall, readAnswer, readHello } from
 import type { Keyring } from './keyring.ts';
 import { Link, Session } from './link.ts';
 import { Pace } from './pace.ts';
+import { Unconfirmed } from './unconfirmed.ts';
 
 /** Repeats of one call, each wait double the one before. */
 const ATTEMPTS_MAX = 5;
@@ -127,7 +128,7 @@ export class Links {
   /** When the first call is repeated or given up, unless that call is gone: then look again. */
   #callAtMs = Number.POSITIVE_INFINITY;
   #callAtStale = false;
-  readonly #unconfirmed = new Set<Session>();
+  readonly #unconfirmed = new Unconfirmed();
   readonly #head = new Uint8Array(ENVELOPE_HEAD_BYTES);
   readonly #answerTokens = new Pace(ANSWERS_PER_SECOND, ANSWERS_BURST);
   readonly #voidTokens = new Pace(VOID_CALLS_PER_SECOND, 2 * VOID_CALLS_PER_SECOND);
@@ -307,10 +308,8 @@ export class Links {
       return;
     }
     const { remote, remoteSession } = hello;
-    let ofNode = 0;
-    for (const other of this.#unconfirmed) {
-      if (other.remote.id !== remote.id) continue;
-      ofNode += 1;
+    const ofNode = this.#unconfirmed.of(remote.id);
+    for (const other of ofNode) {
       if (other.remoteNumber === remoteSession && other.remote.run === remote.run) {
         // The same hello again: it costs the same answer, no new keys.
         if (other.answer !== undefined) this.#send(from, other.answer, out);
@@ -321,8 +320,12 @@ export class Links {
       this.counters.helloLimited += 1;
       return;
     }
-    if (ofNode >= UNCONFIRMED_PER_NODE_MAX) this.#dropOldestUnconfirmed(remote.id);
-    if (this.#unconfirmed.size >= UNCONFIRMED_MAX) this.#dropOldestUnconfirmed(undefined);
+    if (ofNode.length >= UNCONFIRMED_PER_NODE_MAX) {
+      this.#dropUnconfirmed(this.#unconfirmed.oldest(remote.id)!);
+    }
+    if (this.#unconfirmed.size >= UNCONFIRMED_MAX) {
+      this.#dropUnconfirmed(this.#unconfirmed.oldest()!);
+    }
     const number = this.#freeNumber();
     const answered = makeAnswer(this.#party, key, bytes, remote, number);
     if (typeof answered === 'string') {
@@ -477,14 +480,6 @@ export class Links {
   #dropUnconfirmed(session: Session): void {
     this.#unconfirmed.delete(session);
     this.#bySession.delete(session.number);
-  }
-
-  #dropOldestUnconfirmed(id: string | undefined): void {
-    for (const session of this.#unconfirmed) {
-      if (id !== undefined && session.remote.id !== id) continue;
-      this.#dropUnconfirmed(session);
-      return;
-    }
   }
 
   #sweep(nowMs: number): void {
