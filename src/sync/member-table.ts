@@ -79,6 +79,19 @@ export function isDoubtfulLife(nowMs: number, claim: Claim, entry: Entry): boole
 export type ClaimState = Pick<Claim, 'incarnation' | 'run' | 'status'>;
 
 /**
+ * Others say that a life ended which may be younger or older than the held one: both have the same
+ * incarnation. Perhaps the held one is over too, and nobody else has ever met it: worth a probe.
+ * @returns true the first time.
+ */
+export function isEndOfOtherLife(claim: Claim, entry: Entry): boolean {
+  const { member } = entry;
+  if (entry.otherLifeEnded || claim.status < DEAD || !isLive(member)) return false;
+  if (claim.incarnation !== member.incarnation || claim.run === member.run) return false;
+  entry.otherLifeEnded = true;
+  return true;
+}
+
+/**
  * Who is older: claims are ordered by incarnation, then run, then how bad the status is. A total
  * order that every node shares, so merging in any order ends in the same view.
  * @returns negative when the claim is older than what is known, 0 when it says the same.

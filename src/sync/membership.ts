@@ -28,6 +28,7 @@ import {
   type Entry,
   factsDiffer,
   isDoubtfulLife,
+  isEndOfOtherLife,
   isLive,
   MemberTable,
   memberClaim,
@@ -304,6 +305,7 @@ export class Membership {
       this.#meet(nowMs, claim, out, exchanged);
       return;
     }
+    if (isEndOfOtherLife(claim, entry)) this.#prober.probe(nowMs, entry, out);
     const order = compareClaim(claim, entry.member);
     if (order < 0) {
       this.counters.claimsStale += 1;
@@ -317,10 +319,6 @@ export class Membership {
       // An older life that others remember, or a newer one: the node itself will say which.
       out.post(entry.peer, FIELD_CLAIM, encodeClaim(claim));
       out.doubt(entry.peer);
-      if (claim.status >= DEAD && claim.incarnation === entry.member.incarnation) {
-        entry.otherLifeEnded = true;
-        this.#prober.probe(nowMs, entry, out);
-      }
       return;
     }
     if (claim.status === DEAD && entry.member.status === 'alive') {
@@ -373,7 +371,7 @@ export class Membership {
   /** A newer claim: its incarnation and facts, and whether the node is back. */
   #learn(nowMs: number, entry: Entry, claim: Claim, out: MembershipOutbox): void {
     const before = entry.member;
-    entry.otherLifeEnded = false;
+    if (claim.incarnation > before.incarnation) entry.otherLifeEnded = false;
     const facts = claim.address === '' ? before : claimFacts(claim);
     // To be suspected again, a node must have come back first.
     const status: MemberStatus =

@@ -32,6 +32,7 @@ export class Suspects {
     // With too few others, confirmations cannot come: do not wait for them.
     const wanted = Math.min(this.#settings.confirmations, Math.max(0, nodes - 3));
     const suspicion = new Suspicion(nowMs, accuser, minMs, minMs * suspicionMaxFactor, wanted);
+    if (entry.otherLifeEnded) suspicion.confirmFully(nowMs, this.#settings.lastWordMs);
     entry.suspicion = suspicion;
     this.#entries.add(entry);
     this.#nextMs = Math.min(this.#nextMs, suspicion.nextMs);

@@ -11,11 +11,16 @@ import {
 } from '../../../src/proto/claim.ts';
 import { encodeExchange } from '../../../src/proto/exchange.ts';
 import {
+  FIELD_ACK,
   FIELD_CLAIM,
   FIELD_EXCHANGE,
+  FIELD_NACK,
+  FIELD_PING,
+  FIELD_PING_REQUEST,
   PacketReader,
   PacketWriter,
 } from '../../../src/proto/packet.ts';
+import { decodeProbe, encodeAck } from '../../../src/proto/probe.ts';
 import { DATAGRAM_BYTES_MAX } from '../../../src/sync/core.ts';
 import { Membership } from '../../../src/sync/membership.ts';
 import type { MembershipOutbox } from '../../../src/sync/membership-outbox.ts';
@@ -41,8 +46,14 @@ function claimOf(id: string, changes: Partial<Claim> = {}): Claim {
   };
 }
 
-/** Node `a` knows `b` and `c`; claims that it posts are noted with their receivers. */
-function trio(): {
+/**
+ * Node `a` knows `b` and `c`, or others; claims that it posts are noted with their receivers.
+ * Those in `answering` answer its probes, and can reach nobody for it.
+ */
+function trio(
+  others: readonly string[] = ['b', 'c'],
+  answering: readonly string[] = [],
+): {
   membership: Membership;
   posted: { to: string; claim: Claim }[];
   /** `node change run`, as the components hear it. */
@@ -56,8 +67,14 @@ function trio(): {
   const membership = new Membership(facts, [], MEMBERSHIP_DEFAULTS, new Random(1), 0);
   const posted: { to: string; claim: Claim }[] = [];
   const changes: string[] = [];
+  const answers: [peer: number, field: number, sequence: number][] = [];
   const out: MembershipOutbox = {
     post: (to, field, body) => {
+      const probe = decodeProbe(body);
+      if (probe !== undefined && answering.includes(membership.table.get(to)!.id)) {
+        if (field === FIELD_PING) answers.push([to, FIELD_ACK, probe.sequence]);
+        if (field === FIELD_PING_REQUEST) answers.push([to, FIELD_NACK, probe.sequence]);
+      }
       const claim = field === FIELD_CLAIM ? decodeClaim(body) : undefined;
       if (claim !== undefined) posted.push({ to: membership.table.get(to)!.id, claim });
       return true;
@@ -73,7 +90,7 @@ function trio(): {
     broadcast: () => {},
     notify: () => {},
   };
-  for (const id of ['b', 'c']) membership.linked(0, claimOf(id), false, out);
+  for (const id of others) membership.linked(0, claimOf(id), false, out);
   return {
     membership,
     posted,
@@ -91,7 +108,12 @@ function trio(): {
       assert.ok(received.read(packet.content()));
       membership.receive(nowMs, peer, received, 0, out);
     },
-    tick: (nowMs) => membership.tick(nowMs, out),
+    tick: (nowMs) => {
+      membership.tick(nowMs, out);
+      for (const [peer, field, sequence] of answers.splice(0)) {
+        membership.receiveStream(nowMs, peer, field, encodeAck(sequence), out);
+      }
+    },
   };
 }
 
@@ -166,4 +188,21 @@ test('a suspect that answers probes gets time for a last word when its suspicion
   assert.ok(deaths(false) < 20);
   const graceMs = deaths(true);
   assert.ok(graceMs >= 400 && graceMs < 450, `${graceMs} ms`);
+});
+
+test('a life that others do not know of ends soon when they know that another one ended', () => {
+  const endedAtMs = (isTold: boolean): number => {
+    const others = ['b', 'c', 'd', 'e', 'f', 'g', 'h', 'i'];
+    const living = others.filter((id) => id !== 'c');
+    const { membership, exchange, tick } = trio(others, living);
+    // It restarted and left, all of which this node missed; both lives were its name's first.
+    if (isTold) exchange(1_000, 'b', claimOf('c', { run: 77, status: LEFT }));
+    for (let nowMs = 1_000; nowMs < 60_000; nowMs += 10) {
+      tick(nowMs);
+      if (membership.table.entryOf('c')!.member.status === 'dead') return nowMs - 1_000;
+    }
+    return Number.POSITIVE_INFINITY;
+  };
+  assert.ok(endedAtMs(true) <= 4_500, `${endedAtMs(true)} ms`);
+  assert.ok(endedAtMs(false) > 10_000, `${endedAtMs(false)} ms`);
 });
