@@ -133,6 +133,7 @@ export class Agent {
     this.#eventsLost = datapath.counts.read().events_lost;
     this.#probes = parts.probes;
     parts.onAnswer = (peer) => this.mesh.act((nowMs) => this.slots.answered(nowMs, peer));
+    parts.onBare = (peer) => this.mesh.act((nowMs) => this.slots.bare(nowMs, peer));
     parts.onFound = (found) => this.#found(found);
     parts.onClusterKeys = () => void logKeysChanged(mesh, log);
     void logKeyring(mesh, log);
@@ -266,6 +267,7 @@ interface AgentParts {
   fill: KernelFill;
   probes: KernelProbes;
   onAnswer: (peer: PeerIndex) => void;
+  onBare: (peer: PeerIndex) => void;
   onFound: (found: FlowFound) => void;
   onTrace: (notice: TraceNotice) => void;
   onTicketKeys: TicketKeysTaker;
@@ -306,7 +308,12 @@ async function startMesh(
         datapath.inherited,
       );
       const switched = switchedFlows(log);
-      const probes = new KernelProbes(settings.datapath.underlay, (peer) => parts.onAnswer?.(peer));
+      const probes = new KernelProbes({
+        from: settings.datapath.underlay,
+        tunnelPort: datapath.options.tunnelPort,
+        answered: (peer) => parts.onAnswer?.(peer),
+        bare: (peer) => parts.onBare?.(peer),
+      });
       const flows = new FlowFeed(directory, wakingTickets(datapath, fill), slots, {
         self: peers.self,
         switched: (key, owner, foundBy) => {

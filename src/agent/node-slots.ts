@@ -65,6 +65,8 @@ export class NodeSlots {
   readonly #byAddress = new Map<string, PeerIndex>();
   /** When the kernel of a silent node last answered. */
   readonly #answeredMs = new Map<PeerIndex, number>();
+  /** Silent, and known to have no datapath: nothing can be delivered, whoever is in doubt. */
+  readonly #bare = new Set<PeerIndex>();
   readonly #orphans: ReadonlySet<number>;
   #orphansUntilMs: number;
   #orphansGone: boolean;
@@ -145,6 +147,7 @@ export class NodeSlots {
       if (!isLive(member) && isLive(this.#known.get(holder)!.member)) return;
       this.#release(holder, false);
     }
+    if (isLive(member)) this.#bare.delete(peer);
     if (member.status === 'alive') this.#answeredMs.delete(peer);
     // Who says good-bye is there to say it.
     else if (change === 'left') this.#answeredMs.set(peer, nowMs);
@@ -166,6 +169,14 @@ export class NodeSlots {
     const known = this.#known.get(peer);
     if (known === undefined || known.member.status === 'alive') return;
     this.#answeredMs.set(peer, nowMs);
+    this.#settle(nowMs);
+  }
+
+  /** The machine of a node whose agent is silent runs, without a datapath. */
+  bare(nowMs: number, peer: PeerIndex): void {
+    const known = this.#known.get(peer);
+    if (known === undefined || isLive(known.member)) return;
+    this.#bare.add(peer);
     this.#settle(nowMs);
   }
 
@@ -202,6 +213,7 @@ export class NodeSlots {
 
   #stateOf(nowMs: number, peer: PeerIndex, member: Member, sinceMs: number): NodeState {
     if (member.status === 'alive' || member.status === 'suspect') return member.status;
+    if (this.#bare.has(peer)) return 'dead';
     const { agentlessMs, answerMs, isolationMs } = this.#times;
     const answeredMs = this.#answeredMs.get(peer) ?? Number.NEGATIVE_INFINITY;
     let untilMs = Math.min(answeredMs + answerMs, sinceMs + agentlessMs);
@@ -232,6 +244,7 @@ export class NodeSlots {
     this.#known.delete(peer);
     this.#byAddress.delete(known.address);
     this.#answeredMs.delete(peer);
+    this.#bare.delete(peer);
     this.slots[peer] = NO_SLOT;
     this.#peerOf.delete(known.slot);
     this.#changes++;

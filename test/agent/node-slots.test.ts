@@ -103,6 +103,19 @@ describe('members in the kernel’s table of nodes', () => {
     assert.deepEqual(kernel.states(), { 2: 'dead', 3: 'alive' });
   });
 
+  test('a machine whose datapath is gone gets no packets any more, unless its agent lives', () => {
+    const { slots, kernel, change } = world();
+    for (const peer of [2, 3]) change(0, peer, 'joined', 'alive');
+    slots.bare(50, 3);
+    change(100, 2, 'left', 'left');
+    assert.deepEqual(kernel.states(), { 2: 'suspect', 3: 'alive' });
+    slots.bare(200, 2);
+    assert.deepEqual(kernel.states(), { 2: 'dead', 3: 'alive' });
+    change(300, 2, 'alive', 'alive');
+    change(400, 2, 'left', 'left');
+    assert.deepEqual(kernel.states(), { 2: 'suspect', 3: 'alive' }, 'it had one again');
+  });
+
   test('a new boot is written at once, so that tickets of the old one are void', () => {
     const { slots, kernel, peers, change } = world();
     change(0, 2, 'joined', 'alive');
