@@ -1,4 +1,5 @@
 /** Runs the kernel programs on single packets (BPF_PROG_TEST_RUN), attached to nothing. */
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { scratchDirectory } from '../../bench/datapath/namespace.ts';
 import { ensureBpffs } from '../../src/datapath/bpffs.ts';
@@ -139,6 +140,20 @@ export class ProgramBench {
     options.writeUInt32LE(output.length, 28);
     check(callBpf('bpf_prog_test_run_opts', this.object.program(program), options), program);
     return { action: options.readInt32LE(56), out: output.subarray(0, options.readUInt32LE(28)) };
+  }
+
+  /**
+   * Whether the kernel measures the time of programs because some process asked for it
+   * (BPF_ENABLE_STATS): each run then costs two readings of the clock more.
+   */
+  get isTimed(): boolean {
+    const runs = () => {
+      const fd = this.object.program('hf_trace');
+      return /^run_cnt:\s*(\d+)/m.exec(readFileSync(`/proc/self/fdinfo/${fd}`, 'latin1'))?.[1];
+    };
+    const before = runs();
+    this.runOnly('hf_trace', new Uint8Array(128));
+    return runs() !== before;
   }
 
   close(): void {

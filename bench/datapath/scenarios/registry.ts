@@ -21,6 +21,7 @@ export const fullSize: DatapathSize = {
   rounds: 15,
   sliceMs: 1_000,
   seconds: 1,
+  warmUpSeconds: 6,
   tickets: 500_000,
   events: 100_000,
   idleFlows: 100_000,

@@ -12,6 +12,8 @@ export interface DatapathSize {
   readonly sliceMs: number;
   /** One measurement of nginx, whole seconds. */
   readonly seconds: number;
+  /** The same load before the first measurement, until the agent's code is compiled. */
+  readonly warmUpSeconds: number;
   /** For tests: wrk ends after this many requests. */
   readonly requestsMax?: number;
   readonly tickets: number;
