@@ -56,7 +56,6 @@ export class HoldfastNode {
   readonly #ended = Promise.withResolvers<number>();
   readonly #agent: AgentProcess;
   readonly #edgeWord: NodeJS.Timeout;
-  #watchdog: NodeJS.Timeout | undefined;
   #admin: AdminServer | undefined;
   #health: HealthChecker | undefined;
 
@@ -138,7 +137,10 @@ export class HoldfastNode {
     if (unwanted.length > 0) this.log.info({ unwanted }, 'inherited sockets that nobody wants');
     this.log.info({ listeners: this.listeners, admin: this.adminUrl }, 'node is up');
     this.#manager.ready(this.#serving());
-    if (this.#watchdogMs !== undefined) this.#watch(this.#watchdogMs);
+    if (this.#watchdogMs !== undefined) {
+      const isAlive = () => this.#supervisor.isAlive();
+      this.#manager.watch(this.#watchdogMs, isAlive, 'no worker answers');
+    }
   }
 
   async #startAlone(): Promise<void> {
@@ -260,7 +262,7 @@ export class HoldfastNode {
   /** Another process is the node from now on; this one finishes what it has. */
   #replaced(pid: number): void {
     this.#manager.mainProcess(pid);
-    clearInterval(this.#watchdog);
+    this.#manager.unwatch();
     this.#health?.stop();
     this.#admin?.close();
     this.#sockets.keep([]);
@@ -311,20 +313,9 @@ export class HoldfastNode {
     return `node ${this.config.node} serves ${this.listeners.join(' ')}`;
   }
 
-  /** A service manager that is told nothing starts the node anew. */
-  #watch(watchdogMs: number): void {
-    this.#watchdog = setInterval(() => {
-      void this.#supervisor.isAlive().then((alive) => {
-        if (alive) this.#manager.alive();
-        else this.#manager.status('no worker answers');
-      });
-    }, watchdogMs / 2);
-    this.#watchdog.unref();
-  }
-
   async #close(): Promise<void> {
     clearInterval(this.#edgeWord);
-    clearInterval(this.#watchdog);
+    this.#manager.unwatch();
     this.#health?.stop();
     this.#admin?.cut();
     this.#sockets.keep([]);
@@ -481,6 +472,7 @@ export {
   loadNodeConfig,
   type NodeStatus,
   refuseToFollow,
+  ServiceManager,
   takeInheritance,
   type Upgraded,
 };

@@ -10,7 +10,7 @@ import {
 } from '../agent/agent-node.ts';
 import { agentSettings } from '../agent/settings.ts';
 import { adminAddressOf } from '../config/load.ts';
-import { version } from '../node.ts';
+import { ServiceManager, takeInheritance, version } from '../node.ts';
 import { askAdmin } from './admin-client.ts';
 import { checkTable } from './check-table.ts';
 import { configFileOf, configOption } from './config-flags.ts';
@@ -80,13 +80,16 @@ function overridesOf({ admin, logLevel }: AgentFlags): NonNullable<AgentOverride
 }
 
 async function run(file: string, overrides: NonNullable<AgentOverrides>): Promise<number> {
+  const { notifySocket, watchdogMs } = takeInheritance(process.env, process.pid);
   const node = new AgentNode(loadAgentConfig(file, overrides), version());
+  const manager = new ServiceManager(notifySocket, node.log);
   let stopping = false;
   const stopped = new Promise<number>((resolve) => {
     const stop = () => {
       // The kernel's work needs no orderly end.
       if (stopping) process.exit(exitCodes.runtime);
       stopping = true;
+      manager.stopping('ends; the kernel goes on healing');
       void node.stop().then(() => resolve(exitCodes.ok));
     };
     process.on('SIGTERM', stop);
@@ -97,6 +100,9 @@ async function run(file: string, overrides: NonNullable<AgentOverrides>): Promis
   });
   try {
     await node.start();
+    manager.ready(`node ${node.settings.node} heals ${node.settings.vips.join(' ')}`);
+    // The loop that gives the sign is the one that hears the kernel and the mesh.
+    if (watchdogMs !== undefined) manager.watch(watchdogMs, async () => true, '');
   } catch (error) {
     if (error instanceof AgentRefusedError) process.stderr.write(checkTable(error.checks));
     throw error;

@@ -21,6 +21,7 @@ type Send = (text: string) => void;
 export class ServiceManager {
   readonly #log: Logger;
   #send: Send | undefined;
+  #watchdog: NodeJS.Timeout | undefined;
 
   /** @param socket `$NOTIFY_SOCKET`; without one, nothing is told to anybody. */
   constructor(socket: string | undefined, log: Logger) {
@@ -52,13 +53,23 @@ export class ServiceManager {
     this.#tell(['STOPPING=1', `STATUS=${oneLine(status)}`]);
   }
 
-  status(status: string): void {
-    this.#tell([`STATUS=${oneLine(status)}`]);
+  /**
+   * Gives signs of life until {@link unwatch}, twice in the time after which a silent service is
+   * started anew.
+   * @param isAlive Asked each time. On false nothing is said but `complaint`.
+   */
+  watch(watchdogMs: number, isAlive: () => Promise<boolean>, complaint: string): void {
+    this.#watchdog = setInterval(() => {
+      void isAlive().then((alive) => {
+        if (alive) this.#tell(['WATCHDOG=1']);
+        else this.#tell([`STATUS=${oneLine(complaint)}`]);
+      });
+    }, watchdogMs / 2);
+    this.#watchdog.unref();
   }
 
-  /** A sign of life. */
-  alive(): void {
-    this.#tell(['WATCHDOG=1']);
+  unwatch(): void {
+    clearInterval(this.#watchdog);
   }
 
   /** Another process is the main process of the service from now on. */
