@@ -65,7 +65,8 @@ export class SessionStore {
 
   /** Forgets what expired among some of the records that were written first. */
   sweep(nowMs: number, most: number): void {
-    let left = most;
+    // What goes to the back would be met again.
+    let left = Math.min(most, this.#kept.size);
     for (const [key, record] of this.#kept) {
       if (left-- <= 0) return;
       if (nowMs >= record.expiresAtMs) this.#remove(key, record);

@@ -9,8 +9,15 @@ import {
   readReply,
   writeDigest,
 } from '../../proto/ticket-digest.ts';
-import { FRAME_BYTES_MAX, type Outbox, type PeerIndex, type PeerTable } from '../core.ts';
+import {
+  FRAME_BYTES_MAX,
+  type Outbox,
+  PEERS_MAX,
+  type PeerIndex,
+  type PeerTable,
+} from '../core.ts';
 import type { Homes } from '../homes.ts';
+import { NO_HOME } from '../homes-build.ts';
 import { mix32 } from '../homes-score.ts';
 import type { Random } from '../random.ts';
 import type { TicketStore } from '../ticket-store.ts';
@@ -27,13 +34,17 @@ const PASSES = 8;
 /** Digests of one pass: 500 at once would be a burst of a quarter megabyte. */
 const DIGESTS_PER_PASS = 64;
 
-/** One digest as it was sent. */
-interface Told {
+/** What a digest covered. */
+interface Covered {
   readonly atMs: number;
   /** Last frame sent before it, version of the table, and a hash of all its groups. */
   readonly sequence: number;
   readonly table: number;
   readonly summary: number;
+}
+
+/** One digest as it was sent. */
+interface Told extends Covered {
   /** {@link digestEcho} of it. */
   readonly echo: number;
 }
@@ -45,7 +56,7 @@ interface HomeState {
   notBeforeMs: number;
   told: Told | undefined;
   /** The last that the home called equal. `table` moves on when a new table changes nothing. */
-  equal: Told | undefined;
+  equal: Covered | undefined;
 }
 
 export class Mender {
@@ -60,6 +71,8 @@ export class Mender {
   readonly #states: (HomeState | undefined)[] = [];
   /** One per digest of a pass, used again in the next. */
   readonly #sums: Digests[] = [];
+  /** Which of them is a peer's, while they are made; -1 for none. */
+  readonly #place = new Int16Array(PEERS_MAX).fill(-1);
   readonly #body = new Uint8Array(FRAME_BYTES_MAX);
   #out: Outbox | undefined;
   #ready: boolean;
@@ -198,9 +211,11 @@ export class Mender {
     this.#nextDueMs = NEVER;
     const { digestMs, quietDigestMs } = this.#settings;
     const due: PeerIndex[] = [];
-    for (const [peer, state] of this.#states.entries()) {
+    for (let peer = 0; peer < this.#states.length; peer++) {
+      const state = this.#states[peer];
+      if (state === undefined) continue;
       const stream = this.#publisher.streamTo(peer);
-      if (state === undefined || stream === undefined) continue;
+      if (stream === undefined) continue;
       if (this.#repairer.isPending(peer)) continue;
       const { equal } = state;
       const unchanged =
@@ -220,7 +235,9 @@ export class Mender {
       }
       this.#nextDueMs = Math.min(this.#nextDueMs, dueMs);
     }
-    this.#measure(due, (peer, digests) => this.#tell(nowMs, peer, digests));
+    if (due.length === 0) return;
+    this.#measure(due);
+    for (let i = 0; i < due.length; i++) this.#tell(nowMs, due[i]!, this.#sums[i]!);
   }
 
   #tell(nowMs: number, peer: PeerIndex, digests: Digests): void {
@@ -230,10 +247,9 @@ export class Mender {
     const { version, hash } = this.#homes;
     const sequence = stream.lastSent;
     const summary = summaryOf(counts, hashes);
-    const echo = digestEcho(hash, digests);
-    const told = { atMs: nowMs, sequence, table: version, summary, echo };
+    const covered = { atMs: nowMs, sequence, table: version, summary };
     if (summary === EMPTY_SUMMARY && this.#publisher.isBlank(peer)) {
-      state.equal = told;
+      state.equal = covered;
       return;
     }
     const { equal } = state;
@@ -244,23 +260,21 @@ export class Mender {
       state.equal = { ...equal, table: version };
       return;
     }
-    state.told = told;
+    state.told = { ...covered, echo: digestEcho(hash, digests) };
     const message = { stream: stream.id, sequence, table: hash, counts, hashes };
     const length = writeDigest(this.#body, message);
     this.#digests++;
     this.#out?.send(peer, CHANNEL_DIGEST, this.#body.subarray(0, length));
   }
 
-  /** Digests for several homes in one pass over the table. */
-  #measure(peers: readonly PeerIndex[], each: (peer: PeerIndex, digests: Digests) => void): void {
-    if (peers.length === 0) return;
-    const digests: (Digests | undefined)[] = [];
-    for (const [i, peer] of peers.entries()) {
+  /** Digests for several homes in one pass over the table; they are in `#sums`, in that order. */
+  #measure(peers: readonly PeerIndex[]): void {
+    for (let i = 0; i < peers.length; i++) {
       const sum = this.#sums[i] ?? emptyDigests();
       this.#sums[i] = sum;
       sum.counts.fill(0);
       sum.hashes.fill(0);
-      digests[peer] = sum;
+      this.#place[peers[i]!] = i;
     }
     const { rows, replicas, buckets } = this.#homes;
     const { counts, digests: hashes } = this.#store.own;
@@ -271,13 +285,15 @@ export class Mender {
       if (count === 0) continue;
       const group = Math.floor(bucket / bucketsPerGroup);
       for (let i = bucket * replicas; i < (bucket + 1) * replicas; i++) {
-        const sum = digests[rows[i]!];
-        if (sum === undefined) continue;
+        const peer = rows[i]!;
+        const place = peer === NO_HOME ? -1 : this.#place[peer]!;
+        if (place < 0) continue;
+        const sum = this.#sums[place]!;
         sum.counts[group]! += count;
         sum.hashes[group]! ^= hashes[bucket]!;
       }
     }
-    for (const peer of peers) each(peer, digests[peer]!);
+    for (const peer of peers) this.#place[peer] = -1;
   }
 }
 

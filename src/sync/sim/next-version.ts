@@ -31,6 +31,8 @@ export class NextVersion implements MeshComponent {
   readonly #component: MeshComponent;
   readonly #peers: PeerTable;
   #frames = 0;
+  #bare: Outbox | undefined;
+  #grown: Outbox | undefined;
 
   constructor(component: MeshComponent, peers: PeerTable) {
     this.#component = component;
@@ -40,7 +42,7 @@ export class NextVersion implements MeshComponent {
   }
 
   handle(nowMs: number, event: MeshEvent, out: Outbox): void {
-    this.#component.handle(nowMs, event, this.#grown(out));
+    this.#component.handle(nowMs, event, this.#outFor(out));
     if (event.type !== 'frame' || this.#frames++ % UNKNOWN_EVERY !== 0) return;
     out.send(event.from, UNKNOWN_CHANNEL, TRAILING);
     out.stream(event.from, UNKNOWN_CHANNEL, TRAILING);
@@ -52,7 +54,16 @@ export class NextVersion implements MeshComponent {
     return this.#component.nextWakeupMs();
   }
 
-  #grown(out: Outbox): Outbox {
+  /** The core hands over one and the same every time. */
+  #outFor(out: Outbox): Outbox {
+    if (this.#bare !== out) {
+      this.#bare = out;
+      this.#grown = this.#growing(out);
+    }
+    return this.#grown!;
+  }
+
+  #growing(out: Outbox): Outbox {
     return {
       send: (to, channel, body) =>
         out.send(to, channel, this.#grow(to, channel, body, FRAME_BYTES_MAX)),
