@@ -53,7 +53,7 @@ function checkHealing({ mesh, datapath, vips }: Config, purpose: Purpose): Check
       'sessions on the VIPs are not healed without "datapath": the nodes share keys only';
     return [warning(['mesh'], lack)];
   }
-  const findings: CheckFinding[] = [];
+  const findings: CheckFinding[] = checkFamilies(mesh);
   if (canonical(parseHostPort(mesh.listen).host) !== canonical(datapath.underlay)) {
     findings.push(
       error(
@@ -73,6 +73,20 @@ function checkHealing({ mesh, datapath, vips }: Config, purpose: Purpose): Check
     }
   }
   return findings;
+}
+
+/** One socket carries the mesh, and one tunnel the packets: neither knows both kinds of addresses. */
+function checkFamilies(mesh: NonNullable<Config['mesh']>): CheckFinding[] {
+  const { host } = parseHostPort(mesh.listen);
+  if (!ipaddr.isValid(host)) return [];
+  const kind = ipaddr.parse(host).kind();
+  const ip = { ipv4: 'IPv4', ipv6: 'IPv6' }[kind];
+  return (mesh.join ?? []).flatMap((address, i) => {
+    const other = parseHostPort(address).host;
+    if (!ipaddr.isValid(other) || ipaddr.parse(other).kind() === kind) return [];
+    const text = `must be an ${ip} address, as mesh.listen is: all nodes of a mesh use one kind`;
+    return [error(['mesh', 'join', i], text)];
+  });
 }
 
 /** Announcing needs something to announce, and somebody to heal what then arrives elsewhere. */

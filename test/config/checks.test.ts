@@ -171,3 +171,22 @@ sites:
     /cert: is not for b\.example, but for DNS:a\.example/,
   );
 });
+
+test('nodes of a mesh must be reached by one kind of IP address', () => {
+  const healing = (listen: string, join: string[]): ConfigInput => ({
+    node: 'a',
+    vips: ['192.0.2.10:80'],
+    mesh: { listen, join, keys: '00'.repeat(32) },
+    datapath: { uplink: 'eth0', underlay: listen.replace(/:\d+$/, '').replace(/[[\]]/g, '') },
+    sites: site,
+  });
+  assert.equal(errorsOf(healing('198.51.100.1:7946', ['198.51.100.2:7946'])), '');
+  assert.match(
+    errorsOf(healing('198.51.100.1:7946', ['198.51.100.2:7946', '[2001:db8::2]:7946'])),
+    /mesh\.join\[1\]: must be an IPv4 address, as mesh\.listen is: all nodes of a mesh use one kind/,
+  );
+  assert.match(
+    errorsOf(healing('[2001:db8::1]:7946', ['198.51.100.2:7946'])),
+    /mesh\.join\[0\]: must be an IPv6 address/,
+  );
+});
