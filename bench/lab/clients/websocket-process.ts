@@ -14,7 +14,6 @@ import { Turnstile } from './turnstile.ts';
 const CONNECT_MS = 10_000;
 /** Handshakes under way at once. */
 const OPENING_MAX = 50;
-const CLOSE_MS = 2_000;
 /** A stream that cannot send stops making messages: memory stays bounded while it waits. */
 const UNSENT_BYTES_MAX = 262_144;
 
@@ -90,7 +89,8 @@ async function run(plan: StreamPlan, index: number, reporter: Reporter): Promise
     reporter.progress(session, check.next, plan.count);
     if (check.next === plan.count) {
       clearTimeout(timer);
-      timer = setTimeout(() => end('stalled', 'the close was not answered'), CLOSE_MS);
+      const unanswered = `the close was not answered within ${plan.stallMs} ms`;
+      timer = setTimeout(() => end('stalled', unanswered), plan.stallMs);
       socket.close(1000);
     }
   });
