@@ -1,6 +1,7 @@
 /** What an operator adds to bird.conf or frr.conf. A core without IO. */
 import ipaddr from 'ipaddr.js';
-import { type Family, MARKER_DEVICES, MARKER_GATEWAYS } from './marker.ts';
+import { type Family, MARKER_DEVICES, MARKER_GATEWAYS, STATE_GATEWAYS } from './marker.ts';
+import { ANNOUNCED_STATES } from './state.ts';
 
 /** The network that is usually announced for an address: a /24 or a /48. */
 export function usualPrefix(address: string): string {
@@ -57,5 +58,34 @@ function holdfast() {
 }
 
 # In each BGP session:  ipv4 { export where holdfast(); … };
+`;
+}
+
+/** For FRR: a route per state, of which the one with a living marker stands. */
+export function frrSnippet(vips: readonly string[]): string {
+  const routes = familiesOf(vips).flatMap((family) => {
+    const prefixes = new Set(
+      vips.filter((vip) => familyOf(vip) === family).map((vip) => usualPrefix(vip)),
+    );
+    const verb = family === 4 ? 'ip route' : 'ipv6 route';
+    return [...prefixes].flatMap((prefix) =>
+      ANNOUNCED_STATES.map(
+        (state, i) => `${verb} ${prefix} ${STATE_GATEWAYS[state][family]} tag ${i + 1} ${10 + i}`,
+      ),
+    );
+  });
+  return `! The routes stand while holdfast keeps its marker addresses alive.
+${routes.join('\n')}
+route-map HOLDFAST permit 10
+ match tag 1
+ set metric 100
+route-map HOLDFAST permit 20
+ match tag 2
+ set metric 200
+route-map HOLDFAST permit 30
+ match tag 3
+ set metric 300
+ set community graceful-shutdown
+! In each address-family of router bgp:  redistribute static route-map HOLDFAST
 `;
 }

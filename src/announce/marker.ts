@@ -21,6 +21,21 @@ const MARKER_ADDRESSES: Readonly<Record<Family, string>> = {
   4: '169.254.104.105/30',
   6: 'fd68:6f6c:6466:6173::1/126',
 };
+/**
+ * The same once more, other for each state: daemons such as FRR do not follow a network that moves
+ * from one device to another.
+ */
+const STATE_ADDRESSES: Readonly<Record<AnnouncedState, Readonly<Record<Family, string>>>> = {
+  up: { 4: '169.254.104.109/30', 6: 'fd68:6f6c:6466:6173::5/126' },
+  degraded: { 4: '169.254.104.113/30', 6: 'fd68:6f6c:6466:6173::9/126' },
+  draining: { 4: '169.254.104.117/30', 6: 'fd68:6f6c:6466:6173::d/126' },
+};
+/** What routes go by that are of one state. */
+export const STATE_GATEWAYS: Readonly<Record<AnnouncedState, Readonly<Record<Family, string>>>> = {
+  up: { 4: '169.254.104.110', 6: 'fd68:6f6c:6466:6173::6' },
+  degraded: { 4: '169.254.104.114', 6: 'fd68:6f6c:6466:6173::a' },
+  draining: { 4: '169.254.104.118', 6: 'fd68:6f6c:6466:6173::e' },
+};
 /** What routes go by: nobody is there. */
 export const MARKER_GATEWAYS: Readonly<Record<Family, string>> = {
   4: '169.254.104.106',
@@ -67,10 +82,11 @@ export class Marker {
     const life = `valid_lft ${this.#lifeS} preferred_lft 0`;
     if (state !== 'down') {
       const device = MARKER_DEVICES[state];
-      const lines = this.#families.map((family) =>
-        family === 4
-          ? `address replace ${MARKER_ADDRESSES[4]} dev ${device} scope link ${life}`
-          : `address replace ${MARKER_ADDRESSES[6]} dev ${device} nodad ${life}`,
+      const lines = this.#families.flatMap((family) =>
+        [MARKER_ADDRESSES[family], STATE_ADDRESSES[state][family]].map(
+          (address) =>
+            `address replace ${address} dev ${device} ${family === 4 ? 'scope link' : 'nodad'} ${life}`,
+        ),
       );
       try {
         await ipBatch(lines);
