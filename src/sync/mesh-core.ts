@@ -72,6 +72,9 @@ export interface CoreCounters {
 
 const NO_KEY = new Uint8Array(0);
 const PACKETS_POOLED_MAX = 64;
+/** Empty packets, for every core of this process. */
+const pool: PacketWriter[] = [];
+const TICK: MeshEvent = { type: 'tick' };
 
 /** The whole mesh of one node, without sockets and clocks. */
 export class MeshCore implements HandshakeParty, LinkOutbox, MembershipOutbox {
@@ -95,7 +98,6 @@ export class MeshCore implements HandshakeParty, LinkOutbox, MembershipOutbox {
   /** Packets being put together and whom they are for, in order. */
   readonly #open: PacketWriter[] = [];
   readonly #openTo: PeerIndex[] = [];
-  readonly #pool: PacketWriter[] = [];
   /** The packet that is being read. */
   readonly #received = new PacketReader();
   #keyringGeneration: number;
@@ -165,7 +167,7 @@ export class MeshCore implements HandshakeParty, LinkOutbox, MembershipOutbox {
     if (nowMs >= this.#quietUntilMs) {
       this.links.tick(nowMs, this);
       this.membership.tick(nowMs, this);
-      this.#toAll({ type: 'tick' });
+      this.#toAll(TICK);
     }
     this.#settle();
   }
@@ -367,7 +369,7 @@ export class MeshCore implements HandshakeParty, LinkOutbox, MembershipOutbox {
       this.membership.fill(packet);
       if (packet.contentBytes > 0) this.#sendPacket(this.#openTo[i]!, packet);
       packet.clear();
-      if (this.#pool.length < PACKETS_POOLED_MAX) this.#pool.push(packet);
+      if (pool.length < PACKETS_POOLED_MAX) pool.push(packet);
     }
     this.#open.length = 0;
     this.#openTo.length = 0;
@@ -377,7 +379,7 @@ export class MeshCore implements HandshakeParty, LinkOutbox, MembershipOutbox {
     const place = this.#openTo.indexOf(to);
     if (place >= 0) return this.#open[place]!;
     const packet =
-      this.#pool.pop() ?? new PacketWriter(DATAGRAM_BYTES_MAX, ENVELOPE_HEAD_BYTES, TAG_BYTES);
+      pool.pop() ?? new PacketWriter(DATAGRAM_BYTES_MAX, ENVELOPE_HEAD_BYTES, TAG_BYTES);
     this.#open.push(packet);
     this.#openTo.push(to);
     return packet;

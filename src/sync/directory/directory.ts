@@ -45,6 +45,7 @@ export class Directory implements MeshComponent {
   readonly #finder: Finder;
   #malformed = 0;
   #nowMs = 0;
+  #out: Outbox | undefined;
 
   /** @throws when `peers` does not know this node. */
   constructor(nowMs: number, options: DirectoryOptions) {
@@ -174,6 +175,8 @@ export class Directory implements MeshComponent {
 
   #bind(nowMs: number, out: Outbox): void {
     this.#nowMs = nowMs;
+    if (this.#out === out) return;
+    this.#out = out;
     this.#publisher.bind(out);
     this.#keeper.bind(out);
     this.#mender.bind(out);

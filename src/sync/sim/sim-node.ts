@@ -13,18 +13,29 @@ export const SOCKET_BYTES = 212_992;
 /** What the kernel charges for each datagram besides its bytes. */
 export const SOCKET_OVERHEAD_BYTES = 512;
 
-/** Something that reached the machine but not yet the process. */
+/** Something that reached the machine `node` but not yet its process. */
 export type Delivery =
-  | { readonly type: 'datagram'; readonly bytes: Uint8Array; readonly from: string }
+  | {
+      readonly type: 'datagram';
+      readonly node: SimNode;
+      readonly bytes: Uint8Array;
+      readonly from: string;
+    }
   | {
       readonly type: 'stream';
+      readonly node: SimNode;
       readonly from: number;
       readonly run: number;
       readonly toRun: number;
       readonly channel: number;
       readonly body: Uint8Array;
     }
-  | { readonly type: 'streamDown'; readonly to: number; readonly run: number };
+  | {
+      readonly type: 'streamDown';
+      readonly node: SimNode;
+      readonly to: number;
+      readonly run: number;
+    };
 
 /** What a simulated node reports to the world that it lives in. */
 export interface SimHost {

@@ -34,7 +34,7 @@ export interface MemberEvent {
 
 type Happening =
   | { readonly type: 'wake'; readonly node: SimNode; readonly run: number }
-  | { readonly type: 'delivery'; readonly node: SimNode; readonly delivery: Delivery }
+  | Delivery
   | { readonly type: 'resume'; readonly node: SimNode; readonly run: number }
   | { readonly type: 'script'; readonly act: () => void };
 
@@ -203,27 +203,25 @@ export class World implements SimHost {
         if (node.core!.nextWakeupMs() <= localMs) node.core!.tick(localMs);
         const waiting = node.waiting.splice(0);
         node.waitingBytes = 0;
-        for (const delivery of waiting) this.#deliver(node, delivery);
+        for (const delivery of waiting) this.#deliver(delivery);
         node.wakeAtMs = Number.POSITIVE_INFINITY;
         this.#wake(node);
         return;
       }
-      case 'delivery': {
-        const { node, delivery } = happening;
-        if (!node.up) {
-          this.#refuse(delivery, node);
-          return;
-        }
-        if (this.#nowMs < node.stalledUntilMs) node.hold(delivery);
+      default: {
+        const { node } = happening;
+        if (!node.up) this.#refuse(happening);
+        else if (this.#nowMs < node.stalledUntilMs) node.hold(happening);
         else {
-          this.#deliver(node, delivery);
+          this.#deliver(happening);
           this.#wake(node);
         }
       }
     }
   }
 
-  #deliver(node: SimNode, delivery: Delivery): void {
+  #deliver(delivery: Delivery): void {
+    const { node } = delivery;
     const localMs = node.localMs(this.#nowMs);
     const core = node.core!;
     if (delivery.type === 'datagram') {
@@ -240,18 +238,14 @@ export class World implements SimHost {
   }
 
   /** The machine answers for a process that is gone. */
-  #refuse(delivery: Delivery, node: SimNode): void {
+  #refuse(delivery: Delivery): void {
     if (delivery.type !== 'stream') return;
-    this.#breakStream(this.nodes[delivery.from]!, delivery.run, node, 50);
+    this.#breakStream(this.nodes[delivery.from]!, delivery.run, delivery.node, 50);
   }
 
   #breakStream(from: SimNode, run: number, to: SimNode, inMs: number): void {
     this.#streams.delete(`${from.index}>${to.index}/${run}/${to.run}`);
-    this.#agenda.add(this.#nowMs + inMs, {
-      type: 'delivery',
-      node: from,
-      delivery: { type: 'streamDown', to: to.index, run },
-    });
+    this.#agenda.add(this.#nowMs + inMs, { type: 'streamDown', node: from, to: to.index, run });
   }
 
   #wake(node: SimNode): void {
@@ -275,11 +269,11 @@ export class World implements SimHost {
     this.datagramBytes += bytes.length;
     const to = this.#byAddress.get(address);
     if (to === undefined) return;
-    const delivery: Delivery = { type: 'datagram', bytes, from: node.address };
+    const delivery: Delivery = { type: 'datagram', node: to, bytes, from: node.address };
     for (let copies = this.network.duplicates() ? 2 : 1; copies > 0; copies -= 1) {
       const delayMs = this.network.datagramMs(node.index, to.index);
       if (delayMs === undefined) continue;
-      this.#agenda.add(this.#nowMs + delayMs, { type: 'delivery', node: to, delivery });
+      this.#agenda.add(this.#nowMs + delayMs, delivery);
     }
   }
 
@@ -303,16 +297,13 @@ export class World implements SimHost {
       });
     }
     this.#agenda.add(atMs + delayMs, {
-      type: 'delivery',
+      type: 'stream',
       node: to,
-      delivery: {
-        type: 'stream',
-        from: node.index,
-        run: node.run,
-        toRun: to.run,
-        channel,
-        body: body.slice(),
-      },
+      from: node.index,
+      run: node.run,
+      toRun: to.run,
+      channel,
+      body: body.slice(),
     });
     return true;
   }
