@@ -234,11 +234,13 @@ export class Supervisor implements SlotOwner {
       requestsInFlight: sum(answers, (status) => status.requestsInFlight),
       tunnels: sum(answers, (status) => status.tunnels),
     };
+    // Nobody checks origins for them any more: what they believe would be the worst for hours.
+    const known = slots.map(({ lastMetrics = [] }) =>
+      lastMetrics.filter(({ aggregator }) => aggregator !== 'min'),
+    );
     return {
       releases: slots.length === 0 ? older.releases : [own, ...older.releases],
-      metrics: metrics
-        ? [...slots.map((slot) => slot.lastMetrics ?? []), this.#metrics.gone, ...older.metrics]
-        : [],
+      metrics: metrics ? [...known, this.#metrics.gone, ...older.metrics] : [],
     };
   }
 
