@@ -34,7 +34,7 @@ function problemsOf(text: string): string[] {
 test('a file says little, and the rest has its defaults', () => {
   const scenario = parseScenario(GOOD, 'mine.yaml');
   assert.equal(scenario.pops, 3);
-  assert.deepEqual(scenario.links, { delayMs: 0, lossPercent: 0, backboneDelayMs: 0 });
+  for (const [name, value] of Object.entries(scenario.links)) assert.equal(value, 0, name);
   assert.deepEqual([scenario.everyMs, scenario.stallMs, scenario.tailMs], [20, 10_000, 0]);
   assert.deepEqual(scenario.before, []);
   assert.deepEqual(scenario.events, [{ atMs: 1_000, do: 'flip', to: 'next' }]);
