@@ -32,7 +32,7 @@ const tiny: DatapathSize = {
 const TABLES: Readonly<Record<string, Readonly<Record<string, readonly string[]>>>> = {
   bulk: { bulk: ['healed', 'plain'] },
   packets: { packets: ['healed', 'plain'] },
-  download: { download: ['healed', 'plain'] },
+  bursts: { bursts: ['healed', 'plain'] },
   path: { path: ['healed', 'plain'] },
   'keep-alive': { 'keep-alive': ['holdfast', 'plain', 'holdfast + agent'] },
   'per-request': { 'per-request': ['holdfast', 'plain', 'holdfast + agent'] },

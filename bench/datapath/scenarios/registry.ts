@@ -1,14 +1,14 @@
 import { flood } from './flood.ts';
 import { idle } from './idle.ts';
 import { maps } from './maps.ts';
-import { bulkRate, downloadPackets, entryPackets, pathPackets } from './relay.ts';
+import { bulkRate, entryBursts, entryPackets, pathPackets } from './relay.ts';
 import type { DatapathScenario, DatapathSize } from './scenario.ts';
 import { keepAlive, perRequest } from './unswitched.ts';
 
 export const scenarios: readonly DatapathScenario[] = [
   bulkRate,
   entryPackets,
-  downloadPackets,
+  entryBursts,
   pathPackets,
   keepAlive,
   perRequest,
