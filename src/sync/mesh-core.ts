@@ -1,13 +1,11 @@
 import type { Claim } from '../proto/claim.ts';
-import { ENVELOPE_HEAD_BYTES, TAG_BYTES } from '../proto/envelope.ts';
-import { FIELD_RUMOUR, PacketReader, PacketWriter } from '../proto/packet.ts';
+import { FIELD_RUMOUR, PacketReader, type PacketWriter } from '../proto/packet.ts';
 import { decodeRumour, encodeRumour, RUMOUR_KEY_LENGTH_MAX } from '../proto/rumour.ts';
 import type { CipherSuite, Identity } from './cipher-suite.ts';
 import {
   CHANNELS_MAX,
   CHANNELS_MIN,
   type Channel,
-  DATAGRAM_BYTES_MAX,
   FRAME_BYTES_MAX,
   type MemberChange,
   type MemberFacts,
@@ -27,6 +25,7 @@ import { type LinkOutbox, Links } from './links.ts';
 import { type Entry, isLive, memberClaim } from './member-table.ts';
 import { Membership } from './membership.ts';
 import type { MembershipOutbox } from './membership-outbox.ts';
+import { OpenPackets } from './open-packets.ts';
 import type { Random } from './random.ts';
 import type { MembershipSettings } from './settings.ts';
 
@@ -71,9 +70,6 @@ export interface CoreCounters {
 }
 
 const NO_KEY = new Uint8Array(0);
-const PACKETS_POOLED_MAX = 64;
-/** Empty packets, for every core of this process. */
-const pool: PacketWriter[] = [];
 const TICK: MeshEvent = { type: 'tick' };
 
 /** The whole mesh of one node, without sockets and clocks. */
@@ -95,9 +91,7 @@ export class MeshCore implements HandshakeParty, LinkOutbox, MembershipOutbox {
   readonly #identities: ReadonlyMap<string, Uint8Array> | undefined;
   readonly #world: MeshWorld;
   readonly #byChannel: (MeshComponent | undefined)[] = [];
-  /** Packets being put together and whom they are for, in order. */
-  readonly #open: PacketWriter[] = [];
-  readonly #openTo: PeerIndex[] = [];
+  readonly #open = new OpenPackets();
   /** The packet that is being read. */
   readonly #received = new PacketReader();
   #keyringGeneration: number;
@@ -284,7 +278,7 @@ export class MeshCore implements HandshakeParty, LinkOutbox, MembershipOutbox {
     if (to === this.membership.table.self || this.membership.table.get(to) === undefined) {
       return false;
     }
-    const packet = this.#packet(to);
+    const packet = this.#open.open(to);
     if (packet.append(field, body)) return true;
     const sent = this.#sendPacket(to, packet);
     packet.clear();
@@ -292,7 +286,7 @@ export class MeshCore implements HandshakeParty, LinkOutbox, MembershipOutbox {
   }
 
   nudge(to: PeerIndex): void {
-    this.#packet(to);
+    this.#open.open(to);
   }
 
   postStream(to: PeerIndex, field: number, body: Uint8Array): boolean {
@@ -318,17 +312,10 @@ export class MeshCore implements HandshakeParty, LinkOutbox, MembershipOutbox {
 
   changed(change: MemberChange, entry: Entry): void {
     const { member, peer } = entry;
-    if (change === 'run' || change === 'boot') {
-      this.links.forgetOtherLives(member.address, member.id, member.run);
-      // What was put together a moment ago was for the life before.
-      this.#open[this.#openTo.indexOf(peer)]?.clear();
-    } else if (change === 'forgotten') {
-      const place = this.#openTo.indexOf(peer);
-      if (place >= 0) {
-        this.#open.splice(place, 1);
-        this.#openTo.splice(place, 1);
-      }
-    }
+    const isOther = change === 'run' || change === 'boot';
+    if (isOther) this.links.forgetOtherLives(member.address, member.id, member.run);
+    // What was put together a moment ago was for the life before.
+    if (isOther || change === 'forgotten') this.#open.clear(peer);
     this.#toAll({ type: 'member', change, peer, member });
   }
 
@@ -349,7 +336,7 @@ export class MeshCore implements HandshakeParty, LinkOutbox, MembershipOutbox {
 
   /** Sends what was put together and works out when to wake up. */
   #settle(): void {
-    if (this.#open.length > 0) this.#sendOpen();
+    if (this.#open.count > 0) this.#sendOpen();
     if (this.#keyringGeneration !== this.keyring.generation) {
       this.#keyringGeneration = this.keyring.generation;
       this.links.dropRetired();
@@ -364,25 +351,14 @@ export class MeshCore implements HandshakeParty, LinkOutbox, MembershipOutbox {
   }
 
   #sendOpen(): void {
-    for (let i = 0; i < this.#open.length; i += 1) {
-      const packet = this.#open[i]!;
+    const open = this.#open;
+    for (let place = 0; place < open.count; place += 1) {
+      const packet = open.packet(place);
+      if (this.membership.table.get(open.receiver(place)) === undefined) continue;
       this.membership.fill(packet);
-      if (packet.contentBytes > 0) this.#sendPacket(this.#openTo[i]!, packet);
-      packet.clear();
-      if (pool.length < PACKETS_POOLED_MAX) pool.push(packet);
+      if (packet.contentBytes > 0) this.#sendPacket(open.receiver(place), packet);
     }
-    this.#open.length = 0;
-    this.#openTo.length = 0;
-  }
-
-  #packet(to: PeerIndex): PacketWriter {
-    const place = this.#openTo.indexOf(to);
-    if (place >= 0) return this.#open[place]!;
-    const packet =
-      pool.pop() ?? new PacketWriter(DATAGRAM_BYTES_MAX, ENVELOPE_HEAD_BYTES, TAG_BYTES);
-    this.#open.push(packet);
-    this.#openTo.push(to);
-    return packet;
+    open.end();
   }
 
   #sendPacket(to: PeerIndex, packet: PacketWriter): boolean {
