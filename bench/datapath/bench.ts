@@ -76,7 +76,7 @@ export async function runDatapathBench(options: DatapathBenchOptions): Promise<D
       'Contenders take turns in every round; ratios compare values of one round. Shown: median (quartiles).',
       cpus === undefined
         ? 'All processes share the CPUs.'
-        : `nginx, its receiving and its agent run on CPU ${cpus.measured}, load and peers on CPU ${cpus.load}; relayed traffic is not pinned.`,
+        : `The entry’s receiving, nginx, and the agent beside it run on CPU ${cpus.measured}; load, owner and peers on CPU ${cpus.load}.`,
       ...(timed
         ? ['Another process has the kernel time eBPF programs (a lab run does): ours look dearer.']
         : []),

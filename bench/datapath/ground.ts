@@ -16,6 +16,7 @@ import { fileURLToPath } from 'node:url';
 import { type Endpoint, flowKey } from '../../src/datapath/address-bytes.ts';
 import { Datapath } from '../../src/datapath/datapath.ts';
 import { BUCKETS, HOMES, NO_SLOT } from '../../src/datapath/layout.ts';
+import type { CpuShares } from '../measure/cpu-list.ts';
 import { BenchError } from '../measure/errors.ts';
 import type { FloodPlan } from './flood-process.ts';
 import { ip, Namespace, scratchDirectory, sh } from './namespace.ts';
@@ -40,12 +41,14 @@ export class Ground {
   readonly owner = Namespace.create();
   readonly #scratch = scratchDirectory();
   readonly #threads: Partial<Record<Way, number>> = {};
+  readonly #cpus: CpuShares | undefined;
   #children: ChildProcess[] = [];
   #datapath: Datapath | undefined;
   #ownerDatapath: Datapath | undefined;
 
-  static async create(): Promise<Ground> {
-    const self = new Ground();
+  /** @param cpus The entry receives on the measured one, the rest works on the others. */
+  static async create(cpus?: CpuShares): Promise<Ground> {
+    const self = new Ground(cpus);
     try {
       self.#wire();
       self.#startDatapaths();
@@ -57,14 +60,22 @@ export class Ground {
     return self;
   }
 
+  private constructor(cpus: CpuShares | undefined) {
+    this.#cpus = cpus;
+  }
+
   get datapath(): Datapath {
     return this.#datapath!;
   }
 
   /** Starts a process of the benchmark in a namespace; it is ended with the ground. */
   start(namespace: Namespace, ...words: string[]): ChildProcess {
+    const cpus = this.#cpus;
+    const argv = [process.execPath, ...words];
+    const [program = '', ...rest] =
+      cpus === undefined ? argv : ['taskset', '-c', cpus.load, ...argv];
     const child = namespace.run(() =>
-      spawn(process.execPath, words, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] }),
+      spawn(program, rest, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] }),
     );
     this.#children.push(child);
     return child;
@@ -202,11 +213,16 @@ export class Ground {
     router.run(() => {
       for (const name of ['toentry', 'toentry2']) sh(`ethtool -K ${name} tso off`);
     });
-    this.#threads.healed = threadedNapi(entry, 'up');
-    this.#threads.plain = threadedNapi(entry, 'up2');
-    threadedNapi(owner, 'under');
-    threadedNapi(owner, 'plain');
-    threadedNapi(owner, 'up');
+    this.#threads.healed = this.#receiver(entry, 'up', 'measured');
+    this.#threads.plain = this.#receiver(entry, 'up2', 'measured');
+    for (const name of ['under', 'plain', 'up']) this.#receiver(owner, name, 'load');
+  }
+
+  #receiver(namespace: Namespace, name: string, share: keyof CpuShares): number {
+    const thread = threadedNapi(namespace, name);
+    const cpus = this.#cpus;
+    if (cpus !== undefined) sh(`taskset -p -c ${cpus[share]} ${thread}`);
+    return thread;
   }
 
   #startDatapaths(): void {

@@ -18,7 +18,7 @@ export const flood: DatapathScenario = {
 
   async run(work) {
     const { sliceMs, floodPacketsPerS } = work.size;
-    const ground = await Ground.create();
+    const ground = await Ground.create(work.cpus);
     const caused: Sample[] = [];
     try {
       ground.ownerIsHome();

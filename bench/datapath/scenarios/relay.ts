@@ -117,7 +117,7 @@ async function onGround(
   about: Pick<ScenarioRun, 'name' | 'about' | 'unit' | 'targets'>,
   measure: (ground: Ground, way: Way, sender: Sender) => Promise<Sample>,
 ): Promise<ScenarioRun[]> {
-  const ground = await Ground.create();
+  const ground = await Ground.create(work.cpus);
   try {
     const senders = await connectSenders(ground);
     ground.separateOwner(separateOwner);
