@@ -36,7 +36,11 @@ export function cellOf(planned: PlannedCell, result: LabResult, inLab = true): F
     deaths: result.deaths,
     flood: result.flood,
     examples: result.examples,
-    complaints: complaints(result, planned.scenario.expected),
+    complaints: complaints(
+      result,
+      planned.scenario.expected,
+      planned.scenario.announcementsPerMinuteMax,
+    ),
   };
 }
 

@@ -190,7 +190,7 @@ async function runCell(
 }
 
 const placeOf = (action: ScenarioAction): string => {
-  if ('pop' in action) return action.pop;
+  if ('pop' in action) return action.pop ?? '';
   return 'to' in action ? action.to : '';
 };
 

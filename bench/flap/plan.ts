@@ -98,7 +98,11 @@ export function planFlap(options: PlanOptions): FlapPlan {
             seed: options.seed ?? scenario.seed,
             lab: JSON.stringify([contender.server, family, needs]),
             needs,
-            wearsOut: did.includes('crash') || did.includes('restart-agent'),
+            // Where holdfast announces, it remembers what it was told.
+            wearsOut:
+              did.includes('crash') ||
+              did.includes('restart-agent') ||
+              scenario.announcing !== 'lab',
             estimateMs: estimateMs(scenario, contender.agent),
           });
         }

@@ -4,6 +4,7 @@ import { Lab } from '../lab/lab.ts';
 import type { RunObserver } from '../lab/observer.ts';
 import { LAB_PROGRAMS, requirePrograms, requireRoot } from '../lab/requirements.ts';
 import { runScenario } from '../lab/run.ts';
+import { programsOf } from '../lab/scenarios/scenario.ts';
 import { commandServer } from '../lab/servers/command.ts';
 import { serverNamed } from '../lab/servers/registry.ts';
 import type { ServerDriver } from '../lab/servers/server.ts';
@@ -96,7 +97,10 @@ export async function runSuite(plan: FlapPlan, options: SuiteOptions): Promise<F
   const names = [...new Set(plan.cells.map((cell) => cell.contender.server))];
   const drivers = names.map((name) => driverOf(name, options, 4));
   const healing = plan.cells.some((cell) => cell.contender.agent) ? healingNamed('on') : undefined;
-  const programs = drivers.flatMap((driver) => driver.programs);
+  const programs = [
+    ...drivers.flatMap((driver) => driver.programs),
+    ...plan.scenarios.flatMap(programsOf),
+  ];
   await requirePrograms([...LAB_PROGRAMS, ...programs, ...(healing?.programs ?? [])]);
   const record = new SuiteRecord();
   const { progress, signal } = options;

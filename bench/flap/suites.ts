@@ -2,7 +2,7 @@
 import { scenarioNamed, scenarios } from '../lab/scenarios/registry.ts';
 import type { Scenario } from '../lab/scenarios/scenario.ts';
 
-export const SUITES = ['quick', 'full'] as const;
+export const SUITES = ['quick', 'full', 'maintenance'] as const;
 export type SuiteName = (typeof SUITES)[number];
 
 /** What the quick suite takes of a scenario: the same events, in less time. */
@@ -17,9 +17,16 @@ const QUICK: readonly { readonly name: string; readonly changes: Partial<Scenari
 /** Sessions of each kind in the quick suite: half of the full one's. */
 const QUICK_CLIENTS: Scenario['clients'] = { download: 2, upload: 2, websocket: 2, sse: 2 };
 
-/** `quick` ends within minutes; `full` is every scenario that comes with holdfast. */
+/** Scenarios in which holdfast announces: drains, upgrades, failures of nodes and origins. */
+const isMaintenance = ({ announcing }: Scenario): boolean => announcing !== 'lab';
+
+/**
+ * `quick` ends within minutes; `full` and `maintenance` together are every scenario that comes with
+ * holdfast, the latter those in which holdfast itself announces.
+ */
 export function suiteScenarios(suite: SuiteName): Scenario[] {
-  if (suite === 'full') return scenarios();
+  if (suite === 'full') return scenarios().filter((each) => !isMaintenance(each));
+  if (suite === 'maintenance') return scenarios().filter(isMaintenance);
   return QUICK.map(({ name, changes }) => ({
     ...scenarioNamed(name),
     clients: QUICK_CLIENTS,

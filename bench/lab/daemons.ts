@@ -6,6 +6,7 @@ import { labEnvironment } from './command.ts';
 import { LabError } from './errors.ts';
 
 const LOG_TAIL_LINES = 15;
+const END_TIMEOUT_MS = 10_000;
 
 /**
  * `argv` as run inside a namespace. nsenter and not `ip netns exec`: the latter also makes a mount
@@ -66,6 +67,16 @@ export class Daemon {
 
   get pid(): number | undefined {
     return this.#child.pid;
+  }
+
+  /** Asks it to end, and kills it when it does not within 10 s. Resolves when it has ended. */
+  async end(): Promise<void> {
+    const deadline = performance.now() + END_TIMEOUT_MS;
+    if (this.#ended === undefined) this.#child.kill('SIGTERM');
+    while (this.#ended === undefined) {
+      if (performance.now() > deadline) this.#child.kill('SIGKILL');
+      await sleep(10);
+    }
   }
 
   /** @throws LabError `ERR_LAB_DAEMON` with the end of its log when it has ended. */

@@ -4,9 +4,10 @@ import { join } from 'node:path';
 import { popConfig, routerConfig } from './bird/config.ts';
 import { Bird } from './bird/daemon.ts';
 import { bgpProgress } from './bird/protocols.ts';
-import { waitUntil } from './daemons.ts';
+import { type Daemon, waitUntil } from './daemons.ts';
 import type { LongLinks } from './delay/impair.ts';
 import { LabError } from './errors.ts';
+import { startExabgp } from './exabgp/daemon.ts';
 import { startOrigin } from './origin/start.ts';
 import { startTicks } from './process-table.ts';
 import type { Progress } from './progress.ts';
@@ -17,6 +18,7 @@ import {
   KernelRouteControl,
   type RouteControl,
 } from './route/control.ts';
+import { makeCertificate, type TlsFiles, tlsFiles } from './servers/certificate.ts';
 import { hostPort, type ServerDriver } from './servers/server.ts';
 import { startServers, waitForServers } from './servers/start.ts';
 import { type Removed, removeLab } from './teardown.ts';
@@ -26,6 +28,7 @@ import {
   type HostPlan,
   type PopPlan,
   type Span,
+  TLS_PORT,
   type Topology,
   VIP_PORT,
 } from './topology.ts';
@@ -51,6 +54,14 @@ export interface LabOptions {
   readonly seed?: number;
   /** Processes of the server under test in each PoP, where it can have several. Default 1. */
   readonly workers?: number;
+  /** Interval of BFD between PoPs and router; 0, the default, for none. */
+  readonly bfdMs?: number;
+  /** Who announces when healing is on: the lab, or holdfast through a daemon. Default `lab`. */
+  readonly announcing?: 'lab' | 'bird' | 'exabgp';
+  /** Where the agent runs: beside the server, or within it where that is holdfast. Default `beside`. */
+  readonly agent?: 'beside' | 'within';
+  /** The VIP serves https on port 443, too. Default false. */
+  readonly tls?: boolean;
   readonly progress: Progress;
   /** True when the lab shall stay after this process: `lab up`. */
   readonly keep?: boolean;
@@ -69,6 +80,7 @@ export class Lab {
   readonly crashed = new Set<PopPlan>();
   #router: Bird | undefined;
   readonly #popBirds: Bird[] = [];
+  readonly #servers = new Map<PopPlan, Daemon>();
   #removed = false;
 
   private constructor(topology: Topology, options: LabOptions, stored: StoredLab) {
@@ -141,6 +153,12 @@ export class Lab {
     return `http://${hostPort(this.vip, this.port)}`;
   }
 
+  /** Where clients find the VIP by https; `undefined` when nowhere. */
+  get tls(): (TlsFiles & { readonly baseUrl: string }) | undefined {
+    if (this.options.tls !== true) return undefined;
+    return { ...tlsFiles(this), baseUrl: `https://${hostPort(this.vip, TLS_PORT)}` };
+  }
+
   /** The VIP in the family of the clients. */
   get vip(): string {
     return this.topology.vip[this.options.family];
@@ -160,6 +178,16 @@ export class Lab {
   /** Undoes whatever a scenario did to the routes. */
   async restoreRoutes(): Promise<void> {
     await Promise.all([this.routeControl('route').restore(), this.routeControl('bgp').restore()]);
+  }
+
+  /** Control socket of a node's BIRD. */
+  birdSocket(node: string): string {
+    return Bird.socket(this.directory(node));
+  }
+
+  /** No static route announces the VIP any more: somebody else does. */
+  async fallSilent(): Promise<void> {
+    await new BgpControl(this.#popBirds).silence();
   }
 
   /** What the router's BIRD says, for an error about routes. */
@@ -189,29 +217,57 @@ export class Lab {
     await Promise.all([startOrigin(this), this.#startBirds()]);
     signal?.throwIfAborted();
     progress.step(`starting ${server.name} on ${pops.length} PoPs`);
-    const daemons = await startServers(this, pops);
+    if (this.options.tls === true) await makeCertificate(this);
+    await this.#startServers(pops);
     await this.#waitForBgp();
-    await waitForServers(this, pops, daemons);
+    await this.#waitForServers(pops);
   }
 
   /** Starts BIRD and the server of a PoP in which nothing runs, and waits until both serve. */
   async startPop(pop: PopPlan): Promise<void> {
     this.#popBirds[pop.rank] = await this.#startPopBird(pop);
-    const daemons = await startServers(this, [pop]);
+    await this.#startServers([pop]);
     await this.#waitForBgp();
-    await waitForServers(this, [pop], daemons);
+    await this.#waitForServers([pop]);
+  }
+
+  /** Ends the server of a PoP, if it runs. */
+  async stopServer(pop: PopPlan): Promise<void> {
+    await this.#servers.get(pop)?.end();
+    this.#servers.delete(pop);
+  }
+
+  /** Starts the server of a PoP and waits until it serves. Does nothing when it runs. */
+  async startServer(pop: PopPlan): Promise<void> {
+    if (this.#servers.has(pop)) return;
+    await this.#startServers([pop]);
+    await this.#waitForServers([pop]);
+  }
+
+  async #startServers(pops: readonly PopPlan[]): Promise<void> {
+    const daemons = await startServers(this, pops);
+    for (const [index, pop] of pops.entries()) this.#servers.set(pop, daemons[index]!);
+  }
+
+  async #waitForServers(pops: readonly PopPlan[]): Promise<void> {
+    await waitForServers(
+      this,
+      pops,
+      pops.map((pop) => this.#servers.get(pop)!),
+    );
   }
 
   async #startBirds(): Promise<void> {
     const directory = this.directory('router');
-    const config = routerConfig(this.topology, Bird.logFile(directory));
+    const config = routerConfig(this.topology, Bird.logFile(directory), this.options);
     this.#router = await Bird.start('router', this.namespace('router'), directory, config);
     for (const pop of this.topology.pops) this.#popBirds.push(await this.#startPopBird(pop));
   }
 
   async #startPopBird(pop: PopPlan): Promise<Bird> {
     const directory = this.directory(pop.name);
-    const config = popConfig(this.topology, pop, Bird.logFile(directory));
+    const config = popConfig(this.topology, pop, Bird.logFile(directory), this.options);
+    if (this.options.announcing === 'exabgp') await startExabgp(this, pop);
     return await Bird.start(pop.name, this.namespace(pop.name), directory, config);
   }
 

@@ -21,6 +21,8 @@ const PACKAGES: Readonly<Record<string, string>> = {
   pg_isready: 'postgresql',
   sshd: 'openssh-server',
   ssh: 'openssh-client',
+  exabgp: 'exabgp',
+  openssl: 'openssl',
   'ssh-keygen': 'openssh-client',
   'ssh-keyscan': 'openssh-client',
 };

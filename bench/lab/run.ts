@@ -51,7 +51,7 @@ export async function runScenario(lab: Lab, options: RunOptions): Promise<LabRes
   const sessions = new Sessions(options, pops, () => stage.routeTo);
   try {
     await stage.clear();
-    await Promise.all(pops.map((pop) => healing.start(lab, pop)));
+    await stage.startHealing();
     const before = await read(lab, healing);
     for (const action of scenario.before) await stage.perform(action);
     await sessions.begin(await venue(lab));
@@ -97,6 +97,7 @@ async function venue(lab: Lab): Promise<Venue> {
   return {
     namespace: lab.namespace(client.name),
     baseUrl: lab.baseUrl,
+    tls: lab.tls,
     host: lab.vip,
     port: lab.port,
     labDirectory: lab.stored.directory,
@@ -151,6 +152,7 @@ async function result(
     flips: stage.flips,
     steps: stage.steps,
     crashes: stage.crashes,
+    announcements: stage.announcements,
     flood: stage.flood,
     control: options.control,
     gapWindowMs: options.gapWindowMs ?? 2_000,

@@ -26,7 +26,14 @@ const TICK_MS = 200;
 /** Where sessions run and what they talk to. */
 export type Venue = Pick<
   ClientContext,
-  'namespace' | 'baseUrl' | 'host' | 'port' | 'labDirectory' | 'directory' | 'contentDirectory'
+  | 'namespace'
+  | 'baseUrl'
+  | 'tls'
+  | 'host'
+  | 'port'
+  | 'labDirectory'
+  | 'directory'
+  | 'contentDirectory'
 >;
 
 export interface SessionsOptions {

@@ -6,11 +6,15 @@ import { powerOff, powerOn } from './faults/power.ts';
 import { type Flood, forgetNobody, startFlood } from './flood/flood.ts';
 import { type HealingDriver, sumCounters } from './healing/healing.ts';
 import type { Lab } from './lab.ts';
+import { Maintenance } from './maintenance.ts';
+import type { AnnouncementCount } from './measure/announcements.ts';
 import type { CrashRecord, FlipRecord, FloodRecord, StepRecord } from './measure/record.ts';
 import type { RunObserver } from './observer.ts';
+import { AnnouncementLog } from './route/announcement-log.ts';
 import type { Announcement } from './route/announcements.ts';
 import type { FlipMethod } from './route/control.ts';
 import { RouteMover } from './route/mover.ts';
+import { RouteWatch } from './route/watch.ts';
 import { rankOf, type ScenarioAction, type SplitBy } from './scenarios/scenario.ts';
 import type { PopPlan } from './topology.ts';
 
@@ -26,6 +30,8 @@ export interface StageOptions {
 const FLIPS_TOLD = 5;
 /** How long a killed agent stays away. */
 const AGENT_AWAY_MS = 500;
+/** How long nodes may take until the best of them has the route. */
+const TAKE_OVER_MS = 30_000;
 
 const SPLITS: Readonly<Record<SplitBy, string>> = {
   packet: 'every packet goes to a PoP by chance',
@@ -45,7 +51,7 @@ const ANNOUNCEMENTS: Readonly<Record<'withdraw' | 'announce' | 'drain', [Announc
 const round = (ms: number) => Math.round(ms * 1_000) / 1_000;
 
 export class Stage {
-  readonly flips: FlipRecord[] = [];
+  readonly #flips: FlipRecord[] = [];
   readonly steps: StepRecord[] = [];
   readonly crashes: CrashRecord[] = [];
   readonly #lab: Lab;
@@ -56,17 +62,35 @@ export class Stage {
   #flood: Flood | undefined;
   #floodRecord: FloodRecord | undefined;
   #relayedBeforeFlood = 0;
+  readonly #maintenance: Maintenance;
+  readonly #announcementLog: AnnouncementLog | undefined;
+  #announcements: readonly AnnouncementCount[] = [];
+  /** While holdfast announces; else the lab moves the route. */
+  #watch: RouteWatch | undefined;
 
   constructor(lab: Lab, options: StageOptions) {
     this.#lab = lab;
     this.#options = options;
     this.#mover = new RouteMover(lab, options.flip, options.signal);
     this.#faults = new NetworkFaults(lab);
+    this.#maintenance = new Maintenance(lab, options.healing, options.signal);
+    const { announcing = 'lab' } = lab.options;
+    if (announcing !== 'lab') this.#announcementLog = new AnnouncementLog(lab);
+  }
+
+  /** Every move of the route, in order. */
+  get flips(): readonly FlipRecord[] {
+    return this.#watch?.moves ?? this.#flips;
+  }
+
+  /** Of each PoP during the run; empty where nobody counted. */
+  get announcements(): readonly AnnouncementCount[] {
+    return this.#announcements;
   }
 
   /** The PoP to which the router was last seen to send the VIP's packets. */
   get routeTo(): PopPlan {
-    return this.#mover.current;
+    return this.#watch?.current ?? this.#mover.current;
   }
 
   get flood(): FloodRecord | undefined {
@@ -78,6 +102,7 @@ export class Stage {
     if (this.#lab.disturbed) {
       await this.#faults.clear();
       await forgetNobody(this.#lab);
+      await this.#maintenance.clear();
       this.#lab.disturbed = false;
     }
     for (const pop of [...this.#lab.crashed]) {
@@ -88,9 +113,30 @@ export class Stage {
     await this.#mover.restore();
   }
 
+  /**
+   * Starts the agents. Where holdfast announces, the lab's own announcements end before, and the
+   * route is at the best PoP again when this resolves.
+   */
+  async startHealing(): Promise<void> {
+    const { healing, observer, signal } = this.#options;
+    const { topology, options } = this.#lab;
+    const announces = healing.mode === 'on' && (options.announcing ?? 'lab') !== 'lab';
+    if (announces) await this.#lab.fallSilent();
+    await Promise.all(topology.pops.map((pop) => healing.start(this.#lab, pop)));
+    if (!announces) return;
+    const [best] = topology.pops;
+    this.#watch = new RouteWatch(this.#lab, ({ from, to, atMs, convergenceMs }) => {
+      observer.event(atMs + convergenceMs, `the route moves from ${from} to ${to}`);
+    });
+    observer.step('waiting for the route that holdfast announces');
+    await this.#watch.until(`come to ${best?.name}`, TAKE_OVER_MS, (at) => at === best, signal);
+  }
+
   /** From now on times are counted: all clients run. */
   begin(atMs: number): void {
     this.#beganAtMs = atMs;
+    this.#watch?.begin(() => this.#nowMs());
+    this.#announcementLog?.begin();
   }
 
   async perform(action: ScenarioAction): Promise<void> {
@@ -100,6 +146,7 @@ export class Stage {
     }
     const atMs = this.#nowMs();
     this.#lab.disturbed = true;
+    this.#watch?.commanded(atMs);
     const text = await this.#disturb(action);
     this.steps.push({ atMs: round(atMs), type: action.do, text });
     this.#options.observer.event(atMs, text);
@@ -109,12 +156,16 @@ export class Stage {
   async finish(): Promise<void> {
     await this.#flood?.finished;
     await this.#countFlood();
-    await this.#mover.requireStill();
+    this.#announcements = (await this.#announcementLog?.end()) ?? [];
+    if (this.#watch === undefined) await this.#mover.requireStill();
+    else await this.#watch.end();
   }
 
   close(): void {
     this.#flood?.stop();
     this.#mover.close();
+    void this.#announcementLog?.end().catch(() => undefined);
+    void this.#watch?.end().catch(() => undefined);
   }
 
   #nowMs(): number {
@@ -135,7 +186,7 @@ export class Stage {
     const told = this.flips.length < FLIPS_TOLD;
     if (told) observer.event(atMs, this.#mover.describe(to));
     const convergenceMs = await this.#mover.moveTo(to);
-    this.flips.push({ atMs: round(atMs), from: from.name, to: to.name, convergenceMs });
+    this.#flips.push({ atMs: round(atMs), from: from.name, to: to.name, convergenceMs });
     const count = this.flips.length;
     if (told) observer.event(atMs + convergenceMs, `the route points to ${to.name}`);
     else if (count % 10 === 0) observer.event(atMs, `the route has moved ${count} times`);
@@ -143,12 +194,25 @@ export class Stage {
 
   /** Does it and says what was done. */
   async #disturb(action: Exclude<ScenarioAction, { do: 'flip' }>): Promise<string> {
-    const pop = 'pop' in action ? this.#lab.topology.pops[rankOf(action.pop)]! : undefined;
+    const letter = 'pop' in action ? action.pop : undefined;
+    const pop = letter === undefined ? undefined : this.#lab.topology.pops[rankOf(letter)]!;
     switch (action.do) {
       case 'withdraw':
       case 'announce':
       case 'drain':
-        return await this.#announce(pop!, ...ANNOUNCEMENTS[action.do]);
+        return this.#watch === undefined
+          ? await this.#announce(pop!, ...ANNOUNCEMENTS[action.do])
+          : await this.#maintenance.command(action, this.#watch);
+      case 'upgrade':
+      case 'origin-down':
+      case 'origin-up':
+      case 'kill':
+      case 'kill-agent':
+      case 'await-route':
+        if (action.do === 'kill') {
+          this.crashes.push({ atMs: round(this.#nowMs()), pop: pop!.name });
+        }
+        return await this.#maintenance.perform(action, this.#watch);
       case 'split':
         await this.#faults.split(action);
         return action.percent === undefined
@@ -180,7 +244,7 @@ export class Stage {
         await this.#faults.mendBackbone();
         return 'the backbone is whole again';
       case 'crash':
-        return await this.#crash(pop!);
+        return await this.#crash(pop!, action.quietly === true);
       case 'restart-agent':
         await this.#options.healing.kill(this.#lab, pop!);
         await sleep(AGENT_AWAY_MS);
@@ -203,20 +267,20 @@ export class Stage {
     const moved = await this.#mover.announce(pop, what);
     if (moved === undefined) return `${pop.name} ${words}`;
     const { to, convergenceMs } = moved;
-    this.flips.push({ atMs, from: from.name, to: to.name, convergenceMs });
+    this.#flips.push({ atMs, from: from.name, to: to.name, convergenceMs });
     return `${pop.name} ${words}: the route points to ${to.name}`;
   }
 
-  async #crash(pop: PopPlan): Promise<string> {
+  async #crash(pop: PopPlan, quietly: boolean): Promise<string> {
     const atMs = this.#nowMs();
     this.#lab.crashed.add(pop);
-    await powerOff(this.#lab, pop);
+    await powerOff(this.#lab, pop, quietly);
     this.crashes.push({ atMs: round(atMs), pop: pop.name });
-    if (this.routeTo === pop) {
+    if (this.#watch === undefined && this.routeTo === pop) {
       const next = this.#lab.topology.pops.find((other) => !this.#lab.crashed.has(other))!;
       const tookMs = await this.#mover.arriveAt(next);
       const convergenceMs = round(this.#nowMs() - atMs);
-      this.flips.push({ atMs: round(atMs), from: pop.name, to: next.name, convergenceMs });
+      this.#flips.push({ atMs: round(atMs), from: pop.name, to: next.name, convergenceMs });
       this.#options.observer.event(atMs + tookMs, `the route points to ${next.name}`);
     }
     return `${pop.name} dies`;

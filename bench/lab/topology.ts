@@ -132,6 +132,8 @@ export const POPS_MAX = 8;
 
 /** Port of the VIP that HTTP servers under test serve. */
 export const VIP_PORT = 80;
+/** Port of the VIP for https, in labs that have it. */
+export const TLS_PORT = 443;
 
 const ROUTER_ASN = 64496;
 const VIP: Addresses = { 4: '192.0.2.10', 6: '2001:db8::10' };

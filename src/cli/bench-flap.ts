@@ -83,7 +83,10 @@ export function registerBenchFlap(program: Command): void {
       'what happens to sessions when the route moves: any server, with and without the agent',
     )
     .addOption(
-      new Option('--suite <name>', 'quick: under 5 minutes; full: every scenario')
+      new Option(
+        '--suite <name>',
+        'quick: under 5 minutes; full: every move of the route; maintenance: drains, upgrades, failures',
+      )
         .choices([...SUITES])
         .conflicts('scenario'),
     )

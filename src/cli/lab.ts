@@ -21,6 +21,7 @@ import { scenarioNames, scenarioOf, scenarios } from '../../bench/lab/scenarios/
 import {
   fewestPops,
   labNeeds,
+  programsOf,
   type Scenario,
   shortestDurationMs,
 } from '../../bench/lab/scenarios/scenario.ts';
@@ -287,7 +288,7 @@ async function run(name: string, flags: RunFlags): Promise<number> {
     );
   }
   await prepare(flags.server);
-  await requirePrograms(healing.programs ?? []);
+  await requirePrograms([...(healing.programs ?? []), ...programsOf(scenario)]);
   const title = `${scenario.name} · healing ${flags.healing} · server ${flags.server} · IPv${flags.family}`;
   const screen = openConsole(title);
   const { seed } = flags;
@@ -310,7 +311,7 @@ async function run(name: string, flags: RunFlags): Promise<number> {
     });
   }).finally(() => screen.close());
   await publish(result, flags.json);
-  const wrong = complaints(result, scenario.expected);
+  const wrong = complaints(result, scenario.expected, scenario.announcementsPerMinuteMax);
   for (const text of wrong) process.stderr.write(`holdfast: ${text}\n`);
   return wrong.length === 0 ? exitCodes.ok : exitCodes.runtime;
 }

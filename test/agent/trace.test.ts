@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { runCommand, tryCommand } from '../../bench/lab/command.ts';
 import { insideNamespace, waitUntil } from '../../bench/lab/daemons.ts';
-import { AGENT_ADMIN } from '../../bench/lab/healing/agent-driver.ts';
+import { AGENT_ADMIN } from '../../bench/lab/healing/agent-config.ts';
 import { healingNamed } from '../../bench/lab/healing/healing.ts';
 import type { Lab } from '../../bench/lab/lab.ts';
 import { silent } from '../../bench/lab/progress.ts';

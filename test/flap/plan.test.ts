@@ -8,7 +8,7 @@ import {
   sharesLab,
 } from '../../bench/flap/plan.ts';
 import { clockText } from '../../bench/flap/progress.ts';
-import { SUITE_SERVERS, suiteScenarios } from '../../bench/flap/suites.ts';
+import { SUITE_SERVERS, type SuiteName, suiteScenarios } from '../../bench/flap/suites.ts';
 import { checkScenario } from '../../bench/lab/scenarios/checks.ts';
 import { scenarioNamed, scenarios } from '../../bench/lab/scenarios/registry.ts';
 import { timeline } from '../../bench/lab/scenarios/scenario.ts';
@@ -107,13 +107,14 @@ test('what the quick suite takes of a scenario still fits together, and somethin
   }
 });
 
-test('the quick suite is planned for less than five minutes, the full one for less than 45', () => {
-  const minutes = (suite: 'quick' | 'full') => {
+test('the quick suite is planned for less than five minutes, the full one for less than 45, maintenance for 25', () => {
+  const minutes = (suite: SuiteName) => {
     const suitePlan = plan({ scenarios: suiteScenarios(suite), servers: SUITE_SERVERS });
     return remainingMs(suitePlan, 0, 0) / 60_000;
   };
   assert.ok(minutes('quick') < 5, `${minutes('quick')}`);
   assert.ok(minutes('full') < 45, `${minutes('full')}`);
+  assert.ok(minutes('maintenance') < 25, `${minutes('maintenance')}`);
 });
 
 test('time left follows from the estimates at first, then from how true they were', () => {

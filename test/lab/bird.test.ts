@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { parseChannelCounters } from '../../bench/lab/bird/channel-counters.ts';
 import { popConfig, routerConfig, sessionName } from '../../bench/lab/bird/config.ts';
 import { bgpProgress, parseProtocols } from '../../bench/lab/bird/protocols.ts';
 import { anycastTopology } from '../../bench/lab/topology.ts';
@@ -40,6 +41,10 @@ test('BIRD itself accepts every configuration', {
     const configs = [
       routerConfig(wide, join(directory, 'r.log')),
       ...wide.pops.map((pop) => popConfig(wide, pop, join(directory, 'p.log'))),
+      ...(['bird', 'exabgp'] as const).flatMap((announcing) => [
+        routerConfig(wide, join(directory, 'r.log'), { announcing, bfdMs: 300 }),
+        popConfig(wide, wide.pops[2]!, join(directory, 'p.log'), { announcing, bfdMs: 300 }),
+      ]),
     ];
     configs.forEach((config, index) => {
       const file = join(directory, `${index}.conf`);
@@ -50,6 +55,34 @@ test('BIRD itself accepts every configuration', {
   } finally {
     rmSync(directory, { recursive: true });
   }
+});
+
+test('where holdfast announces, its marker decides, and degraded is a longer path than any healthy one', () => {
+  const [first] = topology.pops;
+  const config = popConfig(topology, first!, '/log', { announcing: 'bird' });
+  assert.match(config, /route 192\.0\.2\.0\/24 via 169\.254\.104\.106;/);
+  assert.match(config, /if proto = "holdfast4" then \{ if ! holdfast\(\) then reject; \}/);
+  const [degraded = ''] = config.match(/if ifname = "hf-degraded".*/) ?? [];
+  assert.equal(degraded.match(/prepend/g)?.length, 3);
+  assert.doesNotMatch(popConfig(topology, first!, '/log'), /holdfast/);
+});
+
+test('updates and withdrawals of a session are read, and no text makes the reader throw', () => {
+  const text = `    Route change stats:     received   rejected   filtered    ignored   accepted
+      Import updates:              3          0          0          0          3
+      Import withdraws:            1          0        ---          0          1
+      Export updates:              9          3          0        ---          6`;
+  assert.deepEqual(parseChannelCounters(text.split('\n')), { updates: 3, withdrawals: 1 });
+  const word = fc.constantFrom('Import', 'updates:', 'withdraws:', '---', '7', '   ');
+  fc.assert(
+    fc.property(
+      fc.array(fc.array(fc.oneof(word, fc.string())).map((w) => w.join(' '))),
+      (lines) => {
+        const { updates, withdrawals } = parseChannelCounters(lines);
+        assert.ok(updates >= 0 && withdrawals >= 0);
+      },
+    ),
+  );
 });
 
 const SAMPLE = `BIRD 2.0.12 ready.

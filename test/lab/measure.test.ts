@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { countAnnouncements } from '../../bench/lab/measure/announcements.ts';
 import { deathReport } from '../../bench/lab/measure/death.ts';
 import {
   distribution,
@@ -233,10 +234,20 @@ test('a death is measured from the moment it came: resets, and the first new con
   const times = { atMs: [990, 1_010, 1_300, 1_400], rttMs: [5, 20, 250, 5] };
   ledger.accept({ type: 'echoes', session: 'connect-1', ...times });
   ledger.accept({ ...reset, session: 'connect-1', atMs: 2_000 });
+  // Of what a client lost, the first after the death counts.
+  ledger.expect('reconnect', ['reconnect-1', 'reconnect-2']);
+  const again = { type: 'reconnect', session: 'reconnect-1' } as const;
+  ledger.accept({ ...again, lostAtMs: 500, atMs: 520, resumed: false });
+  ledger.accept({ ...again, lostAtMs: 1_100, atMs: 1_130, resumed: true });
+  ledger.accept({ ...again, lostAtMs: 1_500, atMs: 1_505, resumed: false });
+  ledger.accept({ ...reset, session: 'reconnect-2', atMs: 3_000 });
   assert.deepEqual(deathReport(ledger.sessions, 1_000), {
     resetSessions: 1,
     resetAfterMs: { p50: 40, p99: 40, max: 40 },
     servedAfterMs: 300,
+    reconnectedAfterMs: { p50: 130, p99: 130, max: 130 },
+    reconnected: 1,
+    resumed: 1,
   });
   assert.equal(deathReport(ledger.sessions, 5_000).servedAfterMs, null);
 });
@@ -255,6 +266,48 @@ test('where sessions must be reset, a hang is as wrong as survival; new connecti
     '1 of 3 sessions survived what none should survive',
     '1 of 3 sessions hung instead of being reset',
   ]);
+});
+
+test('announcements are counted by the most of any minute, and a session that begins anew counts from zero', () => {
+  const readings = [
+    { atMs: 0, updates: 5, withdrawals: 1 },
+    { atMs: 10_000, updates: 7, withdrawals: 1 },
+    { atMs: 65_000, updates: 8, withdrawals: 2 },
+    { atMs: 69_999, updates: 8, withdrawals: 3 },
+    { atMs: 80_000, updates: 1, withdrawals: 0 },
+  ];
+  assert.deepEqual(countAnnouncements('pop-a', readings), {
+    pop: 'pop-a',
+    updates: 4,
+    withdrawals: 2,
+    mostPerMinute: 5,
+  });
+  assert.equal(countAnnouncements('pop-a', []).mostPerMinute, 0);
+  const result = computeResult(
+    sampleRun(new Ledger(), {
+      healing: 'on',
+      announcements: [countAnnouncements('pop-a', readings)],
+    }),
+  );
+  const any = { on: 'any', off: 'any' } as const;
+  assert.deepEqual(complaints(result, any, 5), []);
+  assert.deepEqual(complaints(result, any, 4), [
+    'pop-a announced 5 changes in a minute, more than 4',
+  ]);
+});
+
+test('new connections may fail where sessions must only endure, long sessions may not', () => {
+  const ledger = new Ledger();
+  ledger.expect('sse', ['sse-1']);
+  ledger.expect('connect', ['connect-1']);
+  const end = { type: 'end', atMs: 500, detail: '' } as const;
+  ledger.accept({ type: 'progress', session: 'connect-1', atMs: 400, done: 8, total: 10 });
+  ledger.accept({ ...end, session: 'connect-1', how: 'reset' });
+  ledger.accept({ ...end, session: 'sse-1', how: 'complete' });
+  const result = computeResult(sampleRun(ledger));
+  assert.deepEqual(result.connections, { tried: 10, failed: 2 });
+  assert.deepEqual(complaints(result, { on: 'endure', off: 'endure' }), []);
+  assert.equal(complaints(result, { on: 'survive', off: 'survive' }).length, 1);
 });
 
 test('a scenario that was to break something and broke nothing is pointed out', () => {

@@ -81,6 +81,7 @@ const echoes = (echoAtMs: number[], rttMs: number[]): SessionRecord => ({
   end: undefined,
   echoAtMs,
   rttMs,
+  reconnects: [],
 });
 const flip = (atMs: number, to: string) => ({ atMs, from: 'pop-a', to, convergenceMs: 5 });
 

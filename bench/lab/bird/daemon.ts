@@ -20,9 +20,14 @@ export class Bird {
     return join(directory, 'bird.log');
   }
 
+  /** Its control socket. */
+  static socket(directory: string): string {
+    return join(directory, 'bird.ctl');
+  }
+
   static async start(node: string, namespace: string, directory: string, config: string) {
     const file = join(directory, 'bird.conf');
-    const socket = join(directory, 'bird.ctl');
+    const socket = Bird.socket(directory);
     await writeFile(file, config);
     // A BIRD that was killed leaves its socket behind.
     await rm(socket, { force: true });

@@ -7,6 +7,8 @@ export interface ClientContext {
   readonly namespace: string | undefined;
   /** `http://192.0.2.10:80` */
   readonly baseUrl: string;
+  /** Where the server speaks TLS, too, and the certificate to trust; absent when nowhere. */
+  readonly tls?: { readonly baseUrl: string; readonly certificateFile: string } | undefined;
   /** The VIP and the port of the server under test. */
   readonly host: string;
   readonly port: number;

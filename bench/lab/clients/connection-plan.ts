@@ -44,6 +44,10 @@ export class ConnectionTally {
     return this.#tried;
   }
 
+  get succeeded(): number {
+    return this.#tried - this.#failed;
+  }
+
   get end(): { how: SessionEnd; detail: string } {
     if (this.#failed === 0) return { how: 'complete', detail: `${this.#tried} connections` };
     const detail = `${this.#failed} of ${this.#tried} connections failed, first ${this.#complaint}`;

@@ -83,9 +83,10 @@ async function run(plan: ConnectionPlan, index: number, reporter: Reporter): Pro
       tally.succeed();
       if (number === 0) reporter.start(session);
       reporter.echo(session, nowMs, nowMs - beginMs);
-      reporter.progress(session, tally.tried, tally.tried);
+      reporter.progress(session, tally.succeeded, tally.tried);
     } catch (error) {
       tally.fail((error as Error).message);
+      reporter.progress(session, tally.succeeded, tally.tried);
       if (port !== undefined || number === 0) break;
     }
     await sleep(closing === 'client' ? OWN_TIME_WAIT_MS : plan.pauseMs);

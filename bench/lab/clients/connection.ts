@@ -26,6 +26,14 @@ export const connects = connectionDriver('connect', {
   timeoutMs: 4_000,
 });
 
+/** Connections of about 3 s, one event each 100 ms. */
+export const visits = connectionDriver('visit', {
+  count: 30,
+  everyMs: 100,
+  pauseMs: 20,
+  timeoutMs: 20_000,
+});
+
 /** Below the ports that the kernel gives out by itself. */
 const FIRST_PORT = 20_000;
 

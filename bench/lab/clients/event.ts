@@ -11,8 +11,12 @@ export const SESSION_KINDS = [
   'keepalive',
   /** One new connection after the other; the session goes on when one fails. */
   'connect',
+  /** One connection of a few seconds after the other; the session goes on when one fails. */
+  'visit',
   /** One connection after the other from the same source port. */
   'reuse',
+  /** One question after the other; whenever its connection ends the client connects again. */
+  'reconnect',
   /** A psql that asks one question after the other. */
   'psql',
   /** An interactive shell's terminal over ssh. */
@@ -53,6 +57,17 @@ export type ClientEvent =
       readonly atMs: readonly number[];
       readonly rttMs: readonly number[];
     }
+  /** A lost connection was replaced by another one, which was served. */
+  | {
+      readonly type: 'reconnect';
+      readonly session: string;
+      /** When the new connection was served. */
+      readonly atMs: number;
+      /** When the old one was lost. */
+      readonly lostAtMs: number;
+      /** Whether its TLS session went on, without a full handshake. */
+      readonly resumed: boolean;
+    }
   | {
       readonly type: 'end';
       readonly session: string;
@@ -91,6 +106,11 @@ export function parseEvent(line: string): ClientEvent | undefined {
   if (type === 'progress') {
     const { done, total } = rest;
     return isNumber(done) && isNumber(total) ? { type, session, atMs, done, total } : undefined;
+  }
+  if (type === 'reconnect') {
+    const { lostAtMs, resumed } = rest;
+    if (!isNumber(lostAtMs) || typeof resumed !== 'boolean') return undefined;
+    return { type, session, atMs, lostAtMs, resumed };
   }
   if (type === 'end') {
     const { how, detail } = rest;

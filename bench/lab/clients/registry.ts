@@ -1,9 +1,10 @@
 import type { ClientDriver } from './client.ts';
-import { connects, reuses } from './connection.ts';
+import { connects, reuses, visits } from './connection.ts';
 import { downloads } from './download.ts';
 import type { SessionKind } from './event.ts';
 import { idles } from './idle.ts';
 import { psqls } from './psql.ts';
+import { reconnects } from './reconnect.ts';
 import { shells } from './ssh.ts';
 import { events, keepalives, websockets } from './stream.ts';
 import { uploads } from './upload.ts';
@@ -17,7 +18,9 @@ export const clientDrivers: Readonly<Record<SessionKind, ClientDriver>> = {
   idle: idles,
   keepalive: keepalives,
   connect: connects,
+  visit: visits,
   reuse: reuses,
+  reconnect: reconnects,
   psql: psqls,
   ssh: shells,
 };

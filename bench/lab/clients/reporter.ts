@@ -33,6 +33,11 @@ export class Reporter {
     echoes.rttMs.push(Number(rttMs.toFixed(3)));
   }
 
+  /** A lost connection was replaced by one that was served. */
+  reconnect(session: string, lostAtMs: number, servedAtMs: number, resumed: boolean): void {
+    this.#write({ type: 'reconnect', session, atMs: servedAtMs, lostAtMs, resumed });
+  }
+
   end(session: string, how: SessionEnd, detail: string): void {
     this.flush();
     this.#write({ type: 'end', session, atMs: monotonicMs(), how, detail });

@@ -32,13 +32,19 @@ export interface HealingDriver {
   kill(lab: Lab, pop: PopPlan): Promise<void>;
   /** Counted since {@link start}. Of a dead PoP: zeros. */
   counters(lab: Lab, pop: PopPlan): Promise<HealingCounters>;
+  /**
+   * An operator's command to the node of a PoP, such as `drain`. Absent without a node.
+   * @returns what it printed. @throws LabError `ERR_LAB_COMMAND` when it was refused.
+   */
+  operate?(lab: Lab, pop: PopPlan, words: readonly string[]): Promise<string>;
   /** Spent since the agent began; `undefined` when none runs. Absent where there is nothing to spend. */
   cost?(lab: Lab, pop: PopPlan): HealingCost | undefined;
 }
 
 const off: HealingDriver = {
   mode: 'off',
-  start: async () => {},
+  // A run before may have put a node with an agent into its place.
+  start: (lab, pop) => lab.startServer(pop),
   stop: async () => {},
   kill: async () => {},
   counters: async () => ({ relayedPackets: 0, verdicts: {} }),

@@ -16,6 +16,12 @@ export interface SessionRecord {
   /** Arrival times of echoes; empty for kinds that have none. */
   readonly echoAtMs: number[];
   readonly rttMs: number[];
+  /** Lost connections that were replaced, in order. */
+  readonly reconnects: {
+    readonly lostAtMs: number;
+    readonly servedAtMs: number;
+    readonly resumed: boolean;
+  }[];
 }
 
 /** What the progress of a kind counts; kinds that are left out tell it by their echoes. */
@@ -27,6 +33,8 @@ const PROGRESS_OF: Readonly<Partial<Record<SessionKind, 'bytes' | 'messages'>>> 
 
 /** Bounds the memory of a run: 1 000 streams at 50 echoes a second for two minutes. */
 const ECHOES_MAX = 6_000_000;
+/** Of one session. */
+const RECONNECTS_MAX = 10_000;
 
 export class Ledger {
   readonly #sessions = new Map<string, SessionRecord>();
@@ -47,6 +55,7 @@ export class Ledger {
         end: undefined,
         echoAtMs: [],
         rttMs: [],
+        reconnects: [],
       });
     }
   }
@@ -72,6 +81,13 @@ export class Ledger {
         session.echoAtMs.push(...event.atMs);
         session.rttMs.push(...event.rttMs);
         return;
+      case 'reconnect': {
+        const { lostAtMs, atMs: servedAtMs, resumed } = event;
+        if (session.reconnects.length < RECONNECTS_MAX) {
+          session.reconnects.push({ lostAtMs, servedAtMs, resumed });
+        }
+        return;
+      }
       case 'end':
         session.end = { atMs: event.atMs, how: event.how, detail: event.detail };
         if (event.how === 'complete') {

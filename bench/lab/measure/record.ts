@@ -1,6 +1,7 @@
 /** What a run keeps of what it did and saw, before anything is computed from it. */
 import type { Family } from '../topology.ts';
 import type { Activity } from './activity.ts';
+import type { AnnouncementCount } from './announcements.ts';
 import type { Distribution } from './gaps.ts';
 import type { SessionRecord } from './ledger.ts';
 import type { TcpCounters } from './tcp-counters.ts';
@@ -74,6 +75,7 @@ export interface RunRecord {
   readonly flips: readonly FlipRecord[];
   readonly steps?: readonly StepRecord[];
   readonly crashes?: readonly CrashRecord[];
+  readonly announcements?: readonly AnnouncementCount[];
   readonly flood?: FloodRecord | undefined;
   readonly control?: ControlRecord | undefined;
   /** How long after something happened its effect on gaps is looked for. */

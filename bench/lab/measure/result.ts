@@ -3,6 +3,7 @@ import { SESSION_KINDS, type SessionKind } from '../clients/event.ts';
 import { type Expectation, outlivesConnections } from '../scenarios/scenario.ts';
 import type { Family } from '../topology.ts';
 import { Activity, type Throughput } from './activity.ts';
+import type { AnnouncementCount } from './announcements.ts';
 import { type DeathReport, deathReport } from './death.ts';
 import { addedRttMs } from './detour.ts';
 import { type Distribution, distribution, flipWindows, gapsTouching, gapsWithin } from './gaps.ts';
@@ -82,10 +83,28 @@ export interface LabResult {
   /** `null` without healing. */
   readonly healingCost: HealingCost | null;
   readonly deaths: readonly DeathReport[];
+  /** What each PoP told the router; empty where holdfast could not announce. */
+  readonly announcements: readonly AnnouncementCount[];
+  /** Connections of the kinds that make one after the other. */
+  readonly connections: { readonly tried: number; readonly failed: number };
+  /** Of the `reconnect` sessions: connections that were lost and replaced. */
+  readonly reconnects: { readonly served: number; readonly resumed: number };
   readonly flood: FloodReport | null;
   /** One example per kind of what a session that did not survive said. */
   readonly examples: Readonly<Partial<Record<SessionKind, string>>>;
   readonly versions: Readonly<Record<string, string>>;
+}
+
+const LATE_MS = 500;
+const isLate = ({ convergenceMs }: FlipRecord): boolean => convergenceMs > LATE_MS;
+
+/** Kinds whose `done` and `total` are connections. */
+const CONNECTING: readonly SessionKind[] = ['connect', 'visit'];
+
+function connectionsOf(sessions: readonly SessionRecord[]): LabResult['connections'] {
+  const mine = sessions.filter(({ kind }) => CONNECTING.includes(kind));
+  const tried = mine.reduce((sum, session) => sum + session.total, 0);
+  return { tried, failed: tried - mine.reduce((sum, session) => sum + session.done, 0) };
 }
 
 /** Kinds whose echoes come in a steady beat, so that a gap between two of them means something. */
@@ -127,6 +146,8 @@ export function computeResult(run: RunRecord): LabResult {
     .filter((step) => step.atMs > 0)
     .map((step) => run.beganAtMs + step.atMs)
     .concat(flipsAtMs)
+    // What a command caused much later is felt then.
+    .concat(run.flips.filter(isLate).map((f) => run.beganAtMs + f.atMs + f.convergenceMs))
     .sort((a, b) => a - b);
   const firstMs = always
     ? Number.NEGATIVE_INFINITY
@@ -197,6 +218,15 @@ export function computeResult(run: RunRecord): LabResult {
       atMs,
       ...deathReport(run.sessions, run.beganAtMs + atMs),
     })),
+    announcements: run.announcements ?? [],
+    connections: connectionsOf(run.sessions),
+    reconnects: {
+      served: run.sessions.reduce((sum, { reconnects }) => sum + reconnects.length, 0),
+      resumed: run.sessions.reduce(
+        (sum, { reconnects }) => sum + reconnects.filter(({ resumed }) => resumed).length,
+        0,
+      ),
+    },
     flood:
       flood === undefined
         ? null
@@ -221,6 +251,7 @@ export function computeResult(run: RunRecord): LabResult {
 export function complaints(
   result: LabResult,
   expected: { readonly on: Expectation; readonly off: Expectation },
+  announcementsPerMinuteMax = Number.POSITIVE_INFINITY,
 ): string[] {
   const found: string[] = [];
   const { started, survived, corrupt } = result.sessions;
@@ -228,6 +259,15 @@ export function complaints(
   const want = expected[result.healing];
   if (want === 'survive' && survived < started) {
     found.push(`${started - survived} of ${started} sessions did not survive`);
+  }
+  if (want === 'endure' && long.survived < long.started) {
+    found.push(`${long.started - long.survived} of ${long.started} sessions did not survive`);
+  }
+  for (const { pop, mostPerMinute } of result.healing === 'on' ? result.announcements : []) {
+    if (mostPerMinute <= announcementsPerMinuteMax) continue;
+    found.push(
+      `${pop} announced ${mostPerMinute} changes in a minute, more than ${announcementsPerMinuteMax}`,
+    );
   }
   // A scenario that breaks nothing would prove nothing by what healing makes of it.
   if ((want === 'lose' || want === 'reset') && long.survived > 0) {

@@ -7,16 +7,18 @@
  * - `GET /bytes?name=N&seed=S&bytes=B&rate=R` sends B bytes that follow from name and seed, at R a
  *   second.
  * - `/ws` echoes every WebSocket message.
- * - `GET /health` answers 200.
+ * - `GET /health` answers 200; 503 to an address for which there is a file `unwell-ADDRESS`.
  *
- * Usage: `node app.ts PORT [ADDRESS]`. Without an address it listens on every one of its namespace;
- * port 0 takes a free one.
+ * Usage: `node app.ts PORT [ADDRESS] [DIRECTORY]`. Without an address, or with `::`, it listens on
+ * every one of its namespace; port 0 takes a free one. The directory is that of the files.
  */
 import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { WebSocketServer } from 'ws';
 import { seededBytes } from '../random-bytes.ts';
+import { unwellFile } from './files.ts';
 import { message } from './payload.ts';
 
 const MESSAGE_BYTES_MAX = 1_048_576;
@@ -95,6 +97,12 @@ function bytes(query: URLSearchParams, response: ServerResponse): void {
   send();
 }
 
+const unwellDirectory = process.argv[4];
+
+/** IPv4 clients of a socket for both families have addresses such as `::ffff:192.0.2.1`. */
+const unwellFileOf = ({ socket }: IncomingMessage): string =>
+  unwellFile(unwellDirectory ?? '', (socket.remoteAddress ?? '').replace(/^::ffff:/, ''));
+
 const server = createServer((request, response) => {
   const url = new URL(request.url ?? '/', 'http://origin.invalid');
   if (url.pathname.startsWith('/upload/')) {
@@ -105,7 +113,8 @@ const server = createServer((request, response) => {
   } else if (url.pathname === '/bytes') {
     bytes(url.searchParams, response);
   } else if (url.pathname === '/health') {
-    response.end('ok\n');
+    const isWell = unwellDirectory === undefined || !existsSync(unwellFileOf(request));
+    response.writeHead(isWell ? 200 : 503).end(isWell ? 'ok\n' : 'unwell\n');
   } else {
     response.writeHead(404).end();
   }

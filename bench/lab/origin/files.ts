@@ -12,6 +12,10 @@ export const APP_PORT = 8081;
 /** Distinct contents per direction; sessions beyond that share them. */
 export const CONTENTS_MAX = 4;
 
+/** While this file is there, who asks from that address is told that the origin is not well. */
+export const unwellFile = (directory: string, address: string): string =>
+  join(directory, `unwell-${address}`);
+
 /**
  * nginx as a file server on {@link FILES_PORT}; `?rate=N` paces a response to N bytes a second.
  * The origin sets the pace because curl does not keep its own limit when a server is faster than
@@ -27,7 +31,7 @@ export function filesConfig(directory: string, root: string): string {
     listen 0.0.0.0:${FILES_PORT} backlog=4096;
     listen [::]:${FILES_PORT} ipv6only=on backlog=4096;
     location /files/ { alias ${root}/; limit_rate $arg_rate; sendfile_max_chunk 64k; }
-    location = /health { return 200 "ok\\n"; }
+    location = /health { if (-f ${unwellFile(directory, '$remote_addr')}) { return 503; } return 200 "ok\\n"; }
   }
 `,
   );

@@ -1,5 +1,5 @@
 /** Starts the origin: nginx with files, and the application of ours. */
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { waitForAnswer } from '../answers.ts';
 import { Daemon } from '../daemons.ts';
@@ -7,7 +7,8 @@ import type { Lab } from '../lab.ts';
 import { scriptPath } from '../scripts.ts';
 import { nginxArgv } from '../servers/nginx.ts';
 import { hostPort } from '../servers/server.ts';
-import { APP_PORT, FILES_PORT, filesConfig } from './files.ts';
+import type { PopPlan } from '../topology.ts';
+import { APP_PORT, FILES_PORT, filesConfig, unwellFile } from './files.ts';
 
 /** Resolves when both answer on the backbone. */
 export async function startOrigin(lab: Lab): Promise<void> {
@@ -26,7 +27,7 @@ export async function startOrigin(lab: Lab): Promise<void> {
     Daemon.start({
       title: `the application on ${name}`,
       namespace,
-      argv: [process.execPath, scriptPath('./origin/app.ts'), String(APP_PORT)],
+      argv: [process.execPath, scriptPath('./origin/app.ts'), String(APP_PORT), '::', directory],
       logFile: join(directory, 'app.log'),
     }),
   ]);
@@ -34,5 +35,15 @@ export async function startOrigin(lab: Lab): Promise<void> {
     const url = `http://${hostPort(address[lab.options.family], port)}/health`;
     const complaint = `${name} does not answer on port ${port}`;
     await waitForAnswer(namespace, url, { complaint, daemons, signal: lab.options.signal });
+  }
+}
+
+/** From now on health checks of this PoP find the origin well or not. It serves all the same. */
+export async function setOriginHealth(lab: Lab, pop: PopPlan, isWell: boolean): Promise<void> {
+  const directory = lab.directory(lab.origin.name);
+  for (const family of [4, 6] as const) {
+    const file = unwellFile(directory, pop.underlayAddress[family]);
+    if (isWell) await rm(file, { force: true });
+    else await writeFile(file, '');
   }
 }

@@ -13,7 +13,9 @@ export const KIND_TITLES: Readonly<Record<SessionKind, string>> = {
   idle: 'silent WebSockets',
   keepalive: 'kept-alive questions',
   connect: 'new connections',
+  visit: 'connections of 3 s',
   reuse: 'reused source ports',
+  reconnect: 'reconnecting clients',
   psql: 'psql sessions',
   ssh: 'ssh terminals',
 };
@@ -80,6 +82,23 @@ export function resultTable(result: LabResult): string[] {
       ? []
       : [line('echo gap, control, ms', gaps(result.controlGapMs))]),
     ...(result.connectMs.max === null ? [] : [line('time to connect, ms', gaps(result.connectMs))]),
+    ...(result.connections.tried === 0
+      ? []
+      : [line('connections', `${result.connections.tried}, ${result.connections.failed} failed`)]),
+    ...(result.reconnects.served === 0
+      ? []
+      : [
+          line(
+            'reconnected',
+            `${result.reconnects.served}, ${result.reconnects.resumed} resumed TLS`,
+          ),
+        ]),
+    ...result.announcements.map(({ pop, updates, withdrawals, mostPerMinute }) =>
+      line(
+        `${pop} announced`,
+        `${updates} times, withdrew ${withdrawals}; most a minute ${mostPerMinute}`,
+      ),
+    ),
     line('TCP retransmits', listed(result.retransmitsByNode)),
     ...(result.retransmitsCaused === null
       ? []
@@ -93,6 +112,14 @@ export function resultTable(result: LabResult): string[] {
         `${gaps(death.resetAfterMs)} ms (${death.resetSessions} sessions)`,
       ),
       line('  new one served after', `${milliseconds(death.servedAfterMs)} ms`),
+      ...(death.reconnected === 0
+        ? []
+        : [
+            line(
+              '  reconnected after',
+              `${gaps(death.reconnectedAfterMs)} ms (${death.reconnected}, ${death.resumed} resumed)`,
+            ),
+          ]),
     ]),
     ...floodLines(result).map(([label, text]) => line(label, text)),
     ...Object.values(result.examples).map((text) => line('for example', text)),

@@ -55,6 +55,12 @@ export class BgpControl implements RouteControl {
     await Promise.all(this.#birds.map((bird) => tell(bird, 'full')));
   }
 
+  /** No PoP announces, whatever was before. */
+  async silence(): Promise<void> {
+    this.#announced = this.#birds.map(() => 'none');
+    await Promise.all(this.#birds.map((bird) => tell(bird, 'none')));
+  }
+
   async #announce(rank: number, what: Announcement): Promise<void> {
     if (this.#announced[rank] === what) return;
     this.#announced[rank] = what;

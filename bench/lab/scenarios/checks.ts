@@ -12,7 +12,10 @@ import {
 /** Only BGP knows of announcements; a route put into the router's kernel would hide them. */
 const BY_BGP_ONLY: readonly string[] = ['withdraw', 'announce', 'drain'];
 /** What moves the route: may happen again and again, but not before there are sessions. */
-const REPEATABLE: readonly string[] = ['flip', ...BY_BGP_ONLY];
+const MOVES: readonly string[] = ['flip', ...BY_BGP_ONLY];
+const REPEATABLE: readonly string[] = [...MOVES, 'origin-down', 'origin-up'];
+/** Things that only sessions under way can feel. */
+const DURING: readonly string[] = [...MOVES, 'upgrade', 'kill', 'kill-agent', 'await-route'];
 
 export interface ScenarioFinding {
   readonly path: ConfigPath;
@@ -41,7 +44,7 @@ export function checkScenario(scenario: Scenario): ScenarioFinding[] {
     }
   }
   for (const [index, action] of before.entries()) {
-    if (!REPEATABLE.includes(action.do)) continue;
+    if (!DURING.includes(action.do)) continue;
     const text = `${action.do} can only happen while sessions run: move it to events`;
     say(['before', index, 'do'], text);
   }
@@ -57,6 +60,9 @@ export function checkScenario(scenario: Scenario): ScenarioFinding[] {
   if (moves.includes('flip') && moves.some((name) => BY_BGP_ONLY.includes(name))) {
     say(['events'], 'flip does not go together with withdraw, announce and drain: use one way');
   }
+  if (scenario.announcing !== 'lab' && (moves.includes('flip') || flip === 'route')) {
+    say(['announcing'], 'holdfast moves the route itself: use drain, withdraw and announce');
+  }
   const silentAtMs = nobodyAnnouncesAtMs(scenario);
   if (silentAtMs !== undefined) {
     say(['events'], `at ${silentAtMs} ms the last PoP that announces would stop: announce another`);
@@ -68,8 +74,13 @@ export function checkScenario(scenario: Scenario): ScenarioFinding[] {
 function nobodyAnnouncesAtMs(scenario: Scenario): number | undefined {
   const silent = new Set<number>();
   for (const { atMs, action } of timeline(scenario, scenario.durationMs)) {
-    if (action.do === 'withdraw') silent.add(rankOf(action.pop));
-    else if (action.do === 'announce' || action.do === 'drain') silent.delete(rankOf(action.pop));
+    const isLab = scenario.announcing === 'lab';
+    // holdfast withdraws what it has drained.
+    if (action.do === 'withdraw' || (action.do === 'drain' && !isLab)) {
+      silent.add(rankOf(action.pop));
+    } else if (action.do === 'announce' || action.do === 'drain') {
+      silent.delete(rankOf(action.pop));
+    }
     if (silent.size >= scenario.pops) return atMs;
   }
   return undefined;

@@ -40,7 +40,7 @@ export const rankOf = (letter: string): number => letter.charCodeAt(0) - 'a'.cha
 /** The PoPs that a scenario's actions name must exist: the least number of PoPs. */
 export function fewestPops(scenario: Scenario): number {
   const ranks = actionsOf(scenario).map((action) => {
-    if ('pop' in action) return rankOf(action.pop);
+    if ('pop' in action && action.pop !== undefined) return rankOf(action.pop);
     if (action.do !== 'flip' || action.to === 'next' || action.to === 'best') return 1;
     return rankOf(action.to);
   });
@@ -59,7 +59,8 @@ export function changingLinks(scenario: Scenario): { clients: boolean; backbone:
 }
 
 /** Whether every PoP that holds sessions lives through it: then healing must lose none. */
-export const ownerLives = (scenario: Scenario): boolean => scenario.expected.on === 'survive';
+export const ownerLives = ({ expected }: Scenario): boolean =>
+  expected.on === 'survive' || expected.on === 'endure';
 
 /** The same sessions for the same time, with nothing happening to them. */
 export function controlOf(scenario: Scenario): Scenario {
@@ -73,7 +74,8 @@ export function controlOf(scenario: Scenario): Scenario {
 }
 
 /** Kinds for whom the end of one connection is not the end of the session. */
-export const outlivesConnections = (kind: SessionKind): boolean => kind === 'connect';
+export const outlivesConnections = (kind: SessionKind): boolean =>
+  kind === 'connect' || kind === 'visit' || kind === 'reconnect';
 
 /** What a lab must be like for a scenario. */
 export interface LabNeeds {
@@ -83,6 +85,10 @@ export interface LabNeeds {
   readonly backboneDelayMs: number;
   readonly changing: { readonly clients: boolean; readonly backbone: boolean };
   readonly workers: number;
+  readonly bfdMs: number;
+  readonly tls: boolean;
+  readonly announcing: Scenario['announcing'];
+  readonly agent: Scenario['agent'];
 }
 
 export const labNeeds = (scenario: Scenario): LabNeeds => ({
@@ -90,4 +96,13 @@ export const labNeeds = (scenario: Scenario): LabNeeds => ({
   pops: scenario.pops,
   changing: changingLinks(scenario),
   workers: scenario.workers,
+  tls: scenario.tls,
+  announcing: scenario.announcing,
+  agent: scenario.agent,
 });
+
+/** Programs that must be installed for a scenario, beside those of every lab. */
+export const programsOf = ({ announcing, tls }: Scenario): string[] => [
+  ...(announcing === 'exabgp' ? ['exabgp'] : []),
+  ...(tls ? ['openssl'] : []),
+];

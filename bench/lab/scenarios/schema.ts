@@ -32,17 +32,50 @@ const ACTIONS = {
     },
   },
   withdraw: {
-    about: 'a PoP stops announcing; the route goes to the best of the others. By BGP only',
+    about:
+      'a PoP stops announcing; the route goes to the best of the others. By BGP only; `holdfast announce off` where holdfast announces',
     keys: { pop: pop() },
   },
   announce: {
-    about: 'a PoP announces again, as preferred as it was. By BGP only',
+    about:
+      'a PoP announces again, as preferred as it was. By BGP only; `holdfast announce auto` or `holdfast resume` where holdfast announces',
     keys: { pop: pop() },
   },
   drain: {
     about:
-      'a PoP announces worse, as before maintenance: GRACEFUL_SHUTDOWN (RFC 8326). Sessions go on. By BGP only',
+      'a PoP announces worse, as before maintenance: GRACEFUL_SHUTDOWN (RFC 8326). Sessions go on. By BGP only; `holdfast drain` where holdfast announces',
     keys: { pop: pop() },
+  },
+  upgrade: {
+    about:
+      '`holdfast upgrade` on a PoP: a new release takes over the listening sockets. For holdfast as server',
+    keys: { pop: pop() },
+  },
+  'origin-down': {
+    about:
+      'the origin’s health checks fail from now on, for one PoP or for all; it goes on serving whoever asks',
+    keys: { pop: pop().optional() },
+  },
+  'origin-up': {
+    about: 'the health checks succeed again',
+    keys: { pop: pop().optional() },
+  },
+  'kill-agent': {
+    about: 'the healing agent of a PoP is killed (SIGKILL) and stays away; the server goes on',
+    keys: { pop: pop() },
+  },
+  kill: {
+    about:
+      'everything on a PoP is killed (SIGKILL) but its routing daemon: server and agent. Its kernel lives, and resets what they had open',
+    keys: { pop: pop() },
+  },
+  'await-route': {
+    about:
+      'the route must come to a PoP by then; the next event waits for it. Without healing it is not looked at',
+    keys: {
+      pop: pop(),
+      withinMs: z.int().min(1).max(600_000).describe('The run fails when it takes longer.'),
+    },
   },
   split: {
     about: 'from now on the router spreads the packets of one flow',
@@ -89,7 +122,18 @@ const ACTIONS = {
     keys: { pop: pop() },
   },
   mend: { about: 'ends `mesh-loss` and `partition`', keys: {} },
-  crash: { about: 'a PoP dies without a last word: power off', keys: { pop: pop() } },
+  crash: {
+    about: 'a PoP dies without a last word: power off',
+    keys: {
+      pop: pop(),
+      quietly: z
+        .boolean()
+        .optional()
+        .describe(
+          'The router’s link to it stays up: BGP must find out by itself, by BFD or hold timer.',
+        ),
+    },
+  },
   'restart-agent': {
     about: 'the healing agent of a PoP is killed and started again',
     keys: { pop: pop() },
@@ -150,12 +194,13 @@ export const actionAbout = (name: ActionName): string => ACTIONS[name].about;
 export const actionKeys = (name: ActionName): AnyObject => z.strictObject(ACTIONS[name].keys);
 export const ACTION_NAMES = Object.keys(ACTIONS) as ActionName[];
 
-const EXPECTATIONS = ['survive', 'reset', 'lose', 'some', 'any'] as const;
+const EXPECTATIONS = ['survive', 'endure', 'reset', 'lose', 'some', 'any'] as const;
 /**
- * What must become of the sessions. `connect` sessions count for `survive` only: new connections
- * outlive any one of them.
+ * What must become of the sessions. Those that outlive any one connection (`connect`, `visit`,
+ * `reconnect`) count for `survive` only.
  *
  * - `survive`: every one goes on to its planned end.
+ * - `endure`: the same, but new connections may fail.
  * - `reset`: none does, and each is told so by a reset: nobody hangs.
  * - `lose`: none does.
  * - `some`: at least one does not.
@@ -173,7 +218,10 @@ const KIND_TEXTS: Readonly<Record<(typeof SESSION_KINDS)[number], string>> = {
   idle: 'WebSockets that are silent until the end, when each sends one message.',
   keepalive: 'Clients that ask one question after the other over one connection.',
   connect: 'Clients that make a new connection for each question.',
+  visit: 'Clients that make one connection of about 3 s after the other.',
   reuse: 'Clients that use one source port for connection after connection.',
+  reconnect:
+    'Clients that ask one question after the other and connect again whenever a connection ends; by https with `tls`.',
   psql: 'psql sessions; for PostgreSQL only, which brings them itself.',
   ssh: 'ssh terminals; for sshd only, which brings them itself.',
 };
@@ -229,6 +277,14 @@ export const scenarioSchema = z.strictObject({
         .max(DELAY_MS_MAX)
         .default(0)
         .describe('Added between any two PoPs, each way.'),
+      bfdMs: z
+        .int()
+        .min(0)
+        .max(5_000)
+        .default(0)
+        .describe(
+          'BFD between PoPs and router at this interval; five silent ones are a death. 0: none, the hold time of BGP is 30 s.',
+        ),
     })
     .prefault({})
     .describe('Long links: by netem where the kernel has it, by a relay elsewhere.'),
@@ -237,6 +293,30 @@ export const scenarioSchema = z.strictObject({
     .optional()
     .describe(
       'The only way to move the route that serves: by BGP, or at once in the router where BGP is too slow. Default: BGP, and `--flip` may change it.',
+    ),
+  announcing: z
+    .enum(['lab', 'bird', 'exabgp'])
+    .default('lab')
+    .describe(
+      'Who announces the VIP. `lab`: static routes that events switch. `bird`, `exabgp`: with healing on holdfast does, through that daemon; events are commands to holdfast, and BGP moves the route. With healing off as `lab`.',
+    ),
+  agent: z
+    .enum(['beside', 'within'])
+    .default('beside')
+    .describe(
+      'With healing on. `beside`: an agent beside the server. `within`: where holdfast is the server, one `holdfast run` with mesh, datapath and announcement.',
+    ),
+  tls: z
+    .boolean()
+    .default(false)
+    .describe('The VIP serves https on port 443, too; by holdfast and nginx.'),
+  announcementsPerMinuteMax: z
+    .int()
+    .min(1)
+    .max(1_000)
+    .optional()
+    .describe(
+      'With healing on no PoP may send the router more updates and withdrawals than these.',
     ),
   clients,
   everyMs: z
@@ -273,7 +353,7 @@ export const scenarioSchema = z.strictObject({
       off: expectation.describe('Without.'),
     })
     .describe(
-      'What must become of the sessions: `survive`: all reach their planned end. `reset`: none does, and none hangs. `lose`: none does. `some`: at least one does not. `any`: nothing is promised.',
+      'What must become of the sessions: `survive`: all reach their planned end. `endure`: so do those that live by one connection; new connections may fail. `reset`: none does, and none hangs. `lose`: none does. `some`: at least one does not. `any`: nothing is promised.',
     ),
   workers: z
     .int()

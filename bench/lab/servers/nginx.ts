@@ -43,6 +43,16 @@ ${servers.map((server) => `    server ${server};\n`).join('')}    keepalive 64;
   }
 `;
 
+/** Session tickets as nginx has them by itself: sealed with a key of this one process. */
+function tlsLines({ listen, tls }: ServerSite): string[] {
+  if (tls === undefined) return [];
+  return [
+    ...listen.map(({ host }) => `    listen ${hostPort(host, tls.port)} ssl;\n`),
+    `    ssl_certificate ${tls.certificateFile};\n`,
+    `    ssl_certificate_key ${tls.keyFile};\n`,
+  ];
+}
+
 /** nginx as a reverse proxy that streams: the way operators set it up for WebSocket and SSE. */
 function config(site: ServerSite): string {
   const listen = site.listen
@@ -50,6 +60,7 @@ function config(site: ServerSite): string {
       ({ host, port }) =>
         `    listen ${hostPort(host, port)} backlog=4096${site.workers > 1 ? ' reuseport' : ''};\n`,
     )
+    .concat(tlsLines(site))
     .join('');
   return nginxFrame(
     site.directory,

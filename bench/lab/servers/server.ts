@@ -14,6 +14,14 @@ export interface ServerSite {
     readonly port: number;
     readonly family: Family;
   }[];
+  /** Where https is served, too, by servers that are asked for it. */
+  readonly tls?: {
+    readonly port: number;
+    readonly certificateFile: string;
+    readonly keyFile: string;
+  };
+  /** Health checks quick enough to watch; else every server has its own pace. */
+  readonly quickHealth?: boolean;
   /** Static files: `/files/*`. `host:port`, IPv6 in brackets. */
   readonly files: readonly string[];
   /** Everything else: `/upload`, `/events`, `/ws`, `/health`. */

@@ -6,8 +6,8 @@ import { tryCommand } from '../command.ts';
 import { Daemon, insideNamespace, waitUntil } from '../daemons.ts';
 import type { Lab } from '../lab.ts';
 import { APP_PORT, FILES_PORT } from '../origin/files.ts';
-import type { PopPlan } from '../topology.ts';
-import { hostPort } from './server.ts';
+import { type PopPlan, TLS_PORT } from '../topology.ts';
+import { hostPort, type ServerSite } from './server.ts';
 
 const READY_TIMEOUT_MS = 20_000;
 
@@ -16,14 +16,17 @@ export function startServers(lab: Lab, pops: readonly PopPlan[]): Promise<Daemon
   return Promise.all(pops.map((pop) => startServer(lab, pop)));
 }
 
-async function startServer(lab: Lab, pop: PopPlan): Promise<Daemon> {
-  const { server, family, workers = 1 } = lab.options;
+/** Where the server of a PoP runs, and what it must serve. */
+export function siteOf(lab: Lab, pop: PopPlan): ServerSite {
+  const { family, workers = 1, announcing = 'lab' } = lab.options;
   const origin = lab.origin.address[family];
   const directory = join(lab.directory(pop.name), 'server');
   const sharedDirectory = join(lab.stored.directory, 'servers');
-  for (const made of [directory, sharedDirectory]) await mkdir(made, { recursive: true });
-  const site = {
+  const { tls } = lab;
+  return {
     node: pop.name,
+    ...(tls === undefined ? {} : { tls: { ...tls, port: TLS_PORT } }),
+    quickHealth: announcing !== 'lab',
     directory,
     listen: ([4, 6] as const).map((f) => ({
       host: lab.topology.vip[f],
@@ -35,6 +38,13 @@ async function startServer(lab: Lab, pop: PopPlan): Promise<Daemon> {
     workers,
     sharedDirectory,
   };
+}
+
+async function startServer(lab: Lab, pop: PopPlan): Promise<Daemon> {
+  const { server } = lab.options;
+  const site = siteOf(lab, pop);
+  const { directory, sharedDirectory } = site;
+  for (const made of [directory, sharedDirectory]) await mkdir(made, { recursive: true });
   const { files, argv, environment } = server.plan(site);
   await server.prepare?.(site);
   for (const [name, text] of Object.entries(files)) {
