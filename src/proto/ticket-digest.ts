@@ -43,7 +43,8 @@ export function writeDigest(bytes: Uint8Array, message: DigestMessage): number {
   writeU32(bytes, 0, message.stream);
   writeU32(bytes, 4, message.sequence);
   writeU32(bytes, 8, message.table);
-  bytes.fill(0, 12, DIGEST_HEAD_BYTES);
+  writeU32(bytes, 12, 0);
+  writeU32(bytes, 16, 0);
   let o = DIGEST_HEAD_BYTES;
   for (let group = 0; group < DIGEST_GROUPS; group++) {
     if (message.counts[group] === 0) continue;
@@ -62,11 +63,13 @@ const read = emptyDigests();
 export function readDigest(bytes: Uint8Array): DigestMessage | undefined {
   if (bytes.length < DIGEST_HEAD_BYTES) return undefined;
   const { counts, hashes } = read;
-  counts.fill(0);
-  hashes.fill(0);
   let o = DIGEST_HEAD_BYTES;
   for (let group = 0; group < DIGEST_GROUPS; group++) {
-    if ((bytes[12 + (group >>> 3)]! & (0x80 >>> (group & 7))) === 0) continue;
+    if ((bytes[12 + (group >>> 3)]! & (0x80 >>> (group & 7))) === 0) {
+      counts[group] = 0;
+      hashes[group] = 0;
+      continue;
+    }
     if (o + 8 > bytes.length) return undefined;
     counts[group] = readU32(bytes, o);
     hashes[group] = readU32(bytes, o + 4);

@@ -158,16 +158,16 @@ export class Membership {
       if (message !== undefined) this.#probeMessage(nowMs, from, field, message, false, out);
     } else if (!this.#claim.read(bytes, start, end)) this.counters.claimsMalformed += 1;
     else {
-      this.#answerOldClaim(nowMs, from, this.#claim, out);
-      if (!this.#isKnown()) this.#apply(nowMs, this.#claim.claim(), out);
+      const held = this.table.entryOf(this.#claim.id);
+      if (held !== undefined) this.#answerOldClaim(nowMs, from, held, out);
+      if (!this.#isKnown(held)) this.#apply(nowMs, this.#claim.claim(), out);
     }
   }
 
   /** Whether the claim just read says nothing new about another node, as most do. */
-  #isKnown(): boolean {
-    const entry = this.table.entryOf(this.#claim.id);
-    if (entry === undefined || entry === this.#self) return false;
-    const order = compareClaim(this.#claim, entry.member);
+  #isKnown(held: Entry | undefined): boolean {
+    if (held === undefined || held === this.#self) return false;
+    const order = compareClaim(this.#claim, held.member);
     if (order < 0) this.counters.claimsStale += 1;
     return order < 0 || (order === 0 && this.#claim.status !== SUSPECT);
   }
@@ -467,11 +467,9 @@ export class Membership {
     this.#speak(nowMs, { ...member, incarnation: claim.incarnation + 1 });
   }
 
-  #answerOldClaim(nowMs: number, from: PeerIndex, claim: ClaimReader, out: MembershipOutbox): void {
-    const held = this.table.entryOf(claim.id);
-    if (held === undefined) return;
+  #answerOldClaim(nowMs: number, from: PeerIndex, held: Entry, out: MembershipOutbox): void {
     const freshMs = this.#settings.probeIntervalMs;
-    const answer = answerToOldClaim(nowMs, claim, held, this.#self, freshMs);
+    const answer = answerToOldClaim(nowMs, this.#claim, held, this.#self, freshMs);
     if (answer !== undefined) out.post(from, FIELD_CLAIM, answer);
   }
 
