@@ -185,6 +185,11 @@ export class ClaimReader {
     return this.#isBounded();
   }
 
+  /** Of what was read last; see {@link Claim}. */
+  get accuser(): string {
+    return this.#accuser.text(this.#bytes);
+  }
+
   /** What was read last. */
   claim(): Claim {
     return {
@@ -192,7 +197,7 @@ export class ClaimReader {
       incarnation: this.incarnation,
       run: this.run,
       status: this.status,
-      accuser: this.#accuser.text(this.#bytes),
+      accuser: this.accuser,
       boot: this.#boot,
       pop: this.#pop.text(this.#bytes),
       address: this.#address.text(this.#bytes),

@@ -469,7 +469,8 @@ export class Membership {
 
   #answerOldClaim(nowMs: number, from: PeerIndex, held: Entry, out: MembershipOutbox): void {
     const freshMs = this.#settings.probeIntervalMs;
-    const answer = answerToOldClaim(nowMs, this.#claim, held, this.#self, freshMs);
+    const sender = this.table.entry(from);
+    const answer = answerToOldClaim(nowMs, this.#claim, sender, held, this.#self, freshMs);
     if (answer !== undefined) out.post(from, FIELD_CLAIM, answer);
   }
 

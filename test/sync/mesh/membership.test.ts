@@ -206,3 +206,16 @@ test('a life that others do not know of ends soon when they know that another on
   assert.ok(endedAtMs(true) <= 4_500, `${endedAtMs(true)} ms`);
   assert.ok(endedAtMs(false) > 10_000, `${endedAtMs(false)} ms`);
 });
+
+test('an accuser hears from others that the accused has refuted', () => {
+  const { posted, hear } = trio();
+  hear(1_000, 'c', claimOf('c', { incarnation: 5 }));
+  posted.length = 0;
+  hear(2_000, 'b', claimOf('c', { incarnation: 4, status: SUSPECT, accuser: 'd' }));
+  assert.equal(posted.length, 0, 'who merely passes it on hears of it in time');
+  hear(2_000, 'b', claimOf('c', { incarnation: 4, status: SUSPECT, accuser: 'b' }));
+  assert.deepEqual(
+    posted.map(({ to, claim }) => [to, claim.id, claim.status, claim.incarnation]),
+    [['b', 'c', 0, 5]],
+  );
+});

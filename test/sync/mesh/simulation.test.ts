@@ -160,7 +160,7 @@ test('without requests for missing frames new flow tickets are late at their hom
   assert.deepEqual(failures(true), []);
   const late = failures(false);
   assert.ok(
-    late.some((failure) => /after the burst .* is not at its home/.test(failure)),
+    late.some((failure) => /new flow .* is late at its home/.test(failure)),
     late.join('\n'),
   );
 });
