@@ -63,6 +63,23 @@ export function writeShortKey(key: FlowKey, bytes: Uint8Array, at: number): void
   writeWord(key[8]!, bytes, at + 8);
 }
 
+/** In how many bytes a key is sent: short when both addresses are IPv4. */
+export function packedKeyBytes(key: FlowKey): number {
+  return isMapped(key) ? SHORT_KEY_BYTES : KEY_BYTES;
+}
+
+/** Writes a key in `size` bytes, which are its {@link packedKeyBytes}. */
+export function writePackedKey(key: FlowKey, size: number, bytes: Uint8Array, at: number): void {
+  if (size === SHORT_KEY_BYTES) writeShortKey(key, bytes, at);
+  else writeKey(key, bytes, at);
+}
+
+/** Reads what {@link writePackedKey} wrote. */
+export function readPackedKey(bytes: Uint8Array, at: number, size: number, key: FlowKey): void {
+  if (size === SHORT_KEY_BYTES) readShortKey(bytes, at, key);
+  else readKey(bytes, at, key);
+}
+
 function readWord(bytes: Uint8Array, at: number): number {
   return bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24);
 }

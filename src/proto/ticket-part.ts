@@ -12,14 +12,12 @@
 import { readU16, readU32, writeU16, writeU32 } from './ticket-bytes.ts';
 import {
   type FlowKey,
-  isMapped,
   KEY_BYTES,
   KEY_WORDS,
-  readKey,
-  readShortKey,
+  packedKeyBytes,
+  readPackedKey,
   SHORT_KEY_BYTES,
-  writeKey,
-  writeShortKey,
+  writePackedKey,
 } from './ticket-key.ts';
 
 /** Kinds of sections, each followed by the same for IPv6; never give a number a second meaning. */
@@ -68,16 +66,15 @@ export class PartWriter {
 
   /** @returns false, and changes nothing, when the record does not fit any more. */
   add(ended: boolean, bucket: number, key: FlowKey, generation: number): boolean {
-    const short = isMapped(key);
-    const kind = (ended ? ENDED_SHORT : BORN_SHORT) + (short ? 0 : 1);
+    const keyBytes = packedKeyBytes(key);
+    const kind = (ended ? ENDED_SHORT : BORN_SHORT) + (keyBytes === SHORT_KEY_BYTES ? 0 : 1);
     const at = this.#fill[kind - 1]!;
-    const size = short ? SHORT_RECORD_BYTES : LONG_RECORD_BYTES;
+    const size = 2 + keyBytes + 4;
     const grown = this.#bytes + size + (at === 0 ? SECTION_HEAD_BYTES : 0);
     if (grown > this.#most || this.#records === 0xffff) return false;
     const section = this.#room(kind - 1, at + size);
     writeU16(section, at, bucket);
-    if (short) writeShortKey(key, section, at + 2);
-    else writeKey(key, section, at + 2);
+    writePackedKey(key, keyBytes, section, at + 2);
     writeU32(section, at + size - 4, generation);
     this.#fill[kind - 1] = at + size;
     this.#bytes = grown;
@@ -150,12 +147,12 @@ export function readPart(bytes: Uint8Array, at: number, reader: RecordReader): v
       o = end;
       continue;
     }
-    const short = kind === BORN_SHORT || kind === ENDED_SHORT;
+    const isShort = kind === BORN_SHORT || kind === ENDED_SHORT;
+    const keyBytes = isShort ? SHORT_KEY_BYTES : KEY_BYTES;
     const ended = kind >= ENDED_SHORT;
-    const generationAt = 2 + (short ? SHORT_KEY_BYTES : KEY_BYTES);
+    const generationAt = 2 + keyBytes;
     for (; o < end; o += size) {
-      if (short) readShortKey(bytes, o + 2, key);
-      else readKey(bytes, o + 2, key);
+      readPackedKey(bytes, o + 2, keyBytes, key);
       const generation = readU32(bytes, o + generationAt);
       if (ended) reader.ended(readU16(bytes, o), key, generation);
       else reader.born(readU16(bytes, o), key, generation);

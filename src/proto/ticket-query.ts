@@ -7,14 +7,12 @@
 import { readU32, writeU32 } from './ticket-bytes.ts';
 import {
   type FlowKey,
-  isMapped,
   KEY_BYTES,
   KEY_WORDS,
-  readKey,
-  readShortKey,
+  packedKeyBytes,
+  readPackedKey,
   SHORT_KEY_BYTES,
-  writeKey,
-  writeShortKey,
+  writePackedKey,
 } from './ticket-key.ts';
 
 const ASK_HEAD_BYTES = 5;
@@ -24,12 +22,11 @@ export const ANSWER_BYTES = 17;
 
 /** @returns where the next question starts. */
 export function writeAsk(bytes: Uint8Array, at: number, id: number, key: FlowKey): number {
-  const short = isMapped(key);
+  const size = packedKeyBytes(key);
   writeU32(bytes, at, id);
-  bytes[at + 4] = short ? SHORT_KEY_BYTES : KEY_BYTES;
-  if (short) writeShortKey(key, bytes, at + ASK_HEAD_BYTES);
-  else writeKey(key, bytes, at + ASK_HEAD_BYTES);
-  return at + ASK_HEAD_BYTES + bytes[at + 4]!;
+  bytes[at + 4] = size;
+  writePackedKey(key, size, bytes, at + ASK_HEAD_BYTES);
+  return at + ASK_HEAD_BYTES + size;
 }
 
 const key = new Uint32Array(KEY_WORDS);
@@ -47,8 +44,7 @@ export function readAsks(bytes: Uint8Array, each: (id: number, key: FlowKey) => 
   }
   if (end !== bytes.length) return false;
   for (let at = 0; at < end; at += ASK_HEAD_BYTES + bytes[at + 4]!) {
-    if (bytes[at + 4] === SHORT_KEY_BYTES) readShortKey(bytes, at + ASK_HEAD_BYTES, key);
-    else readKey(bytes, at + ASK_HEAD_BYTES, key);
+    readPackedKey(bytes, at + ASK_HEAD_BYTES, bytes[at + 4]!, key);
     each(readU32(bytes, at), key);
   }
   return true;
