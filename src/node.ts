@@ -56,6 +56,8 @@ export class HoldfastNode {
   readonly #ended = Promise.withResolvers<number>();
   readonly #agent: AgentProcess;
   readonly #edgeWord: NodeJS.Timeout;
+  /** The release before serves still. */
+  #isFollowing = false;
   #admin: AdminServer | undefined;
   #health: HealthChecker | undefined;
 
@@ -93,7 +95,7 @@ export class HoldfastNode {
     });
     const counts = () => this.#supervisor.counts();
     this.#ownMetrics = new OwnMetrics(counts, { version: version(), node });
-    this.#edgeWord = tellEdgeHealth(this.#agent, this.#supervisor);
+    this.#edgeWord = tellEdgeHealth(this.#agent, this.#supervisor, () => this.#isFollowing);
     this.#logWarnings(loaded);
   }
 
@@ -163,8 +165,10 @@ export class HoldfastNode {
     this.#supervisor.carryOver(keys, counts, known);
     await this.#sockets.open(wantedBy(config));
     await before.needAgent();
+    this.#isFollowing = true;
     await this.#agent.start(this.#supervisor.loaded);
     await this.#supervisor.start(true);
+    this.#isFollowing = false;
     await before.ready();
     if (config.admin !== null) this.#admin = await this.#openAdmin(config.admin);
   }
