@@ -49,6 +49,8 @@ export class AgentRefusedError extends HoldfastError {
 const DOUBT_GRACE_MS = 5_000;
 /** Longest pause of the event timer while nothing happens. */
 const IDLE_MS = 8;
+/** With so many events in a round, the next comes later, and flows born in it wait for that. */
+const CROWD = 32;
 const CHECK_MS = 1_000;
 
 /** Takes the keys that seal TLS session tickets: the first seals, all are accepted. */
@@ -147,6 +149,7 @@ export class Agent {
     });
     this.#pump = new EventPump({ drain: (reader, most) => this.#drain(reader, most) }, this.flows, {
       idleMs: IDLE_MS,
+      crowd: CROWD,
       afterRound: () => datapath.tickets.flush(),
     });
     this.#pump.start();
@@ -225,10 +228,11 @@ export class Agent {
   }
 
   #drain(reader: FlowFeed | Parameters<Datapath['events']['drain']>[0], most: number): number {
-    if (this.datapath.events.isEmpty) return 0;
+    if (this.datapath.events.isEmpty && !this.flows.holds) return 0;
     return this.mesh.act((nowMs, out) => {
       this.flows.begin(nowMs, out);
       const count = this.datapath.events.drain(reader, most);
+      this.flows.settle(count >= CROWD);
       if (count > 0) this.healer.flush(out);
       return count;
     });

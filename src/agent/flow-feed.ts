@@ -10,6 +10,7 @@ import { type FlowKey, KEY_WORDS } from '../proto/ticket-key.ts';
 import type { Outbox, PeerIndex } from '../sync/core.ts';
 import type { FindOutcome } from '../sync/directory/finder.ts';
 import type { ChangeReader } from '../sync/ticket-changes.ts';
+import { HeldBirths } from './held-births.ts';
 import { NO_SLOT, type NodeSlots } from './node-slots.ts';
 
 /** What is used of the directory. */
@@ -68,6 +69,8 @@ export interface FlowFeedCounters {
   /** Owners told to us by homes. */
   hintsTaken: number;
   halfOpenGivenUp: number;
+  /** Flows that ended before anybody was told of them. */
+  flowsUntold: number;
 }
 
 export class FlowFeed implements EventReader, ChangeReader {
@@ -81,12 +84,14 @@ export class FlowFeed implements EventReader, ChangeReader {
     hintsGiven: 0,
     hintsTaken: 0,
     halfOpenGivenUp: 0,
+    flowsUntold: 0,
   };
   readonly #directory: FlowDirectory;
   readonly #tickets: FlowTickets;
   readonly #slots: NodeSlots;
   readonly #options: FlowFeedOptions;
   readonly #halfOpen: HalfOpenTickets;
+  readonly #held: HeldBirths;
   readonly #retries = new Map<string, Retry>();
   #retryAtMs = Number.POSITIVE_INFINITY;
   #nowMs = 0;
@@ -106,6 +111,10 @@ export class FlowFeed implements EventReader, ChangeReader {
       this.counters.halfOpenGivenUp++;
       this.#directory.end(this.#nowMs, bucket, key, generation, this.#outbox);
     });
+    this.#held = new HeldBirths((key, bucket, generation, whole) => {
+      this.#directory.publish(this.#nowMs, bucket, key, generation, this.#outbox);
+      if (!whole) this.#halfOpen.born(this.#nowMs, key, bucket, generation);
+    });
   }
 
   get halfOpen(): number {
@@ -118,26 +127,43 @@ export class FlowFeed implements EventReader, ChangeReader {
     this.#out = out;
   }
 
+  /** Births wait for {@link settle}. */
+  get holds(): boolean {
+    return this.#held.any;
+  }
+
+  /**
+   * After the events of a round: flows born in it that live are published.
+   * @param patient While many come and go, those born in this round wait for the end of the next.
+   */
+  settle(patient: boolean): void {
+    this.#held.release(!patient);
+  }
+
   // Kernel events.
 
   born(key: FlowKey, bucket: number, generation: number, whole: boolean): void {
-    this.#directory.publish(this.#nowMs, bucket, key, generation, this.#outbox);
-    if (!whole) this.#halfOpen.born(this.#nowMs, key, bucket, generation);
+    this.#held.hold(key, bucket, generation, whole);
   }
 
   kept(key: FlowKey, bucket: number, generation: number): void {
+    if (this.#held.complete(generation)) return;
     this.#halfOpen.settled(generation);
     // An agent that was away when it was born hears of it now. Known ones are left as they are.
     this.#directory.publish(this.#nowMs, bucket, key, generation, this.#outbox);
   }
 
   ended(key: FlowKey, bucket: number, generation: number): void {
-    this.#halfOpen.settled(generation);
+    if (this.#held.cancel(generation)) this.counters.flowsUntold++;
+    else this.#halfOpen.settled(generation);
+    // Also when untold: the kernel's flows may have been read as a whole meanwhile.
     this.#directory.end(this.#nowMs, bucket, key, generation, this.#outbox);
   }
 
   search(key: FlowKey, bucket: number, except: number | undefined): void {
     this.counters.searches++;
+    // Who asks around says first what he has himself.
+    this.#held.release(true);
     this.#find(key, bucket, except === undefined ? -1 : (this.#slots.peerOf(except) ?? -1));
     if (!this.#options.isDoubtful(this.#nowMs) || this.#retries.size >= RETRIES_MAX) return;
     const { doubtMs = 5_000 } = this.#options;
@@ -155,6 +181,7 @@ export class FlowFeed implements EventReader, ChangeReader {
   }
 
   found(key: FlowKey, _bucket: number, entry: number): void {
+    this.#held.release(true);
     const owner = this.#directory.lookupLocal(key);
     const peer = this.#slots.peerOf(entry);
     if (owner === undefined || peer === undefined) return;

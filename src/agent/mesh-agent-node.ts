@@ -23,6 +23,7 @@ const NO_FLOWS: AgentStatus['flows'] = {
   hintsGiven: 0,
   hintsTaken: 0,
   halfOpenGivenUp: 0,
+  flowsUntold: 0,
 };
 
 export class MeshAgentNode {

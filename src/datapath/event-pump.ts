@@ -4,6 +4,10 @@ import type { EventReader, EventRing } from './event-ring.ts';
 export interface EventPumpOptions {
   /** Wait after a round that read something, milliseconds. Default 2. */
   readonly busyMs?: number;
+  /** Wait after a round that read `crowd` events or more: fewer, fuller rounds. Default 4. */
+  readonly crowdMs?: number;
+  /** Default: never. */
+  readonly crowd?: number;
   /** Longest wait; doubles from `busyMs` while nothing comes. Default 16. */
   readonly idleMs?: number;
   /** Events read in one round; more are left for the next, which follows at once. Default 8,192. */
@@ -16,6 +20,8 @@ export class EventPump {
   readonly #ring: Pick<EventRing, 'drain'>;
   readonly #reader: EventReader;
   readonly #busyMs: number;
+  readonly #crowdMs: number;
+  readonly #crowd: number;
   readonly #idleMs: number;
   readonly #most: number;
   readonly #afterRound: () => void;
@@ -27,6 +33,8 @@ export class EventPump {
     this.#ring = ring;
     this.#reader = reader;
     this.#busyMs = options.busyMs ?? 2;
+    this.#crowdMs = options.crowdMs ?? 4;
+    this.#crowd = options.crowd ?? Number.POSITIVE_INFINITY;
     this.#idleMs = options.idleMs ?? 16;
     this.#most = options.most ?? 8_192;
     this.#afterRound = options.afterRound ?? (() => {});
@@ -58,7 +66,8 @@ export class EventPump {
       // The reader may have stopped us.
       if (this.#running) {
         this.#waitMs = count > 0 ? this.#busyMs : Math.min(this.#waitMs * 2, this.#idleMs);
-        this.#arm(count === this.#most ? 0 : this.#waitMs);
+        const waitMs = count >= this.#crowd ? this.#crowdMs : this.#waitMs;
+        this.#arm(count === this.#most ? 0 : waitMs);
       }
     }
   }

@@ -66,8 +66,69 @@ describe('the kernel’s events', () => {
   test('a flow is published when it is born and ended when its socket closes', () => {
     const { feed, said } = world();
     feed.born(keyOf(1), 7, 100, true);
+    feed.settle(false);
     feed.ended(keyOf(1), 7, 100);
+    feed.settle(false);
     assert.deepEqual(said, ['publish 7 100', 'end 7 100']);
+    assert.equal(feed.counters.flowsUntold, 0);
+  });
+
+  test('a flow that is over within a round is never published', () => {
+    const { feed, said } = world();
+    feed.born(keyOf(1), 7, 100, false);
+    feed.kept(keyOf(1), 7, 100);
+    feed.ended(keyOf(1), 7, 100);
+    assert.ok(feed.holds);
+    feed.settle(false);
+    assert.ok(!feed.holds);
+    // In case that all flows were read as a whole in between.
+    assert.deepEqual(said, ['end 7 100']);
+    assert.equal(feed.counters.flowsUntold, 1);
+    assert.equal(feed.halfOpen, 0);
+  });
+
+  test('ports used again within a round: the flow that lives is published', () => {
+    const { feed, said } = world();
+    feed.born(keyOf(1), 7, 100, false);
+    feed.kept(keyOf(1), 7, 100);
+    feed.ended(keyOf(1), 7, 100);
+    feed.born(keyOf(1), 7, 101, false);
+    feed.kept(keyOf(1), 7, 101);
+    feed.settle(false);
+    assert.deepEqual(said, ['end 7 100', 'publish 7 101']);
+    assert.equal(feed.halfOpen, 0, 'its handshake was completed');
+  });
+
+  test('while many come and go a flow is published one round later, if it lives then', () => {
+    const { feed, said } = world();
+    feed.born(keyOf(1), 7, 100, false);
+    feed.born(keyOf(2), 8, 101, false);
+    feed.settle(true);
+    assert.deepEqual(said, []);
+    assert.ok(feed.holds);
+    feed.ended(keyOf(1), 7, 100);
+    feed.born(keyOf(3), 9, 102, true);
+    feed.settle(true);
+    assert.deepEqual(said, ['end 7 100', 'publish 8 101']);
+    assert.equal(feed.halfOpen, 1);
+    feed.settle(true);
+    assert.deepEqual(said.at(-1), 'publish 9 102');
+    assert.ok(!feed.holds);
+  });
+
+  test('more births than can be held are published, each once', () => {
+    const { feed, said } = world();
+    for (let i = 0; i < 20_000; i++) feed.born(keyOf(1), 7, 100 + i, true);
+    feed.settle(false);
+    assert.equal(new Set(said).size, 20_000);
+    assert.equal(said.length, 20_000);
+  });
+
+  test('what is held is published before a search, which may ask for it', () => {
+    const { feed, said } = world();
+    feed.born(keyOf(1), 7, 100, true);
+    feed.search(keyOf(2), 8, undefined);
+    assert.deepEqual(said, ['publish 7 100']);
   });
 
   test('a handshake that nobody completes is given up, one that is completed is not', () => {
@@ -75,6 +136,7 @@ describe('the kernel’s events', () => {
     feed.born(keyOf(1), 7, 100, false);
     feed.born(keyOf(2), 8, 101, false);
     feed.kept(keyOf(2), 8, 101);
+    feed.settle(false);
     said.length = 0;
     feed.begin(80_000, out);
     feed.tick(80_000);
