@@ -139,7 +139,9 @@ export class AgentAnnounce {
       {
         ...own,
         name: 'mesh',
-        good: !agent.slots.isIsolated(performance.now()),
+        // Clients are served all the same: a worse route would take their sessions to nodes that
+        // cannot reach this one.
+        good: this.#config.whenIsolated === 'ignore' || !agent.slots.isIsolated(performance.now()),
         effect: 'degraded',
         text: 'this node sees fewer than half of the nodes that lately lived: it is probably cut off',
       },

@@ -108,6 +108,12 @@ export const announce = z
       .describe(
         'The last node that is well enough stays announced (degraded) when all origins fail: it may be a mistake of the checks.',
       ),
+    whenIsolated: z
+      .enum(['ignore', 'degrade'])
+      .default('ignore')
+      .describe(
+        'What the announcement does while the node is cut off from most others. A worse one moves the node’s own sessions to nodes that cannot bring them back to it: they end.',
+      ),
     drain: z
       .strictObject({
         convergeMs: ms(0, 600_000)

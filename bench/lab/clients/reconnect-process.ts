@@ -27,11 +27,12 @@ class Client {
   readonly #plan: ReconnectPlan;
   readonly #http: HttpModule;
   readonly #agent: Agent;
+  /** The newest TLS session that the server gave. */
+  #session: Buffer | undefined;
 
   constructor(plan: ReconnectPlan, ca: string | undefined) {
     this.#plan = plan;
     this.#http = httpFor(plan.baseUrl);
-    // Its cache of TLS sessions is its own, as that of a browser is.
     const trust = ca === undefined ? {} : { ca };
     this.#agent = new this.#http.Agent({ keepAlive: true, maxSockets: 1, ...trust });
   }
@@ -40,8 +41,17 @@ class Client {
   ask(stream: string, timeoutMs: number): Promise<Answer> {
     const { promise, resolve, reject } = Promise.withResolvers<Answer>();
     const query = new URLSearchParams({ stream, count: '1', bytes: String(MESSAGE_BYTES) });
+    const offered = this.#session === undefined ? {} : { session: this.#session };
     const request: ClientRequest = this.#http.get(`${this.#plan.baseUrl}/events?${query}`, {
       agent: this.#agent,
+      ...offered,
+    });
+    request.on('socket', (socket) => {
+      if (request.reusedSocket) return;
+      // The agent's own cache forgets a session whose connection ended by an error; browsers do not.
+      socket.on('session', (session: Buffer) => {
+        this.#session = session;
+      });
     });
     const timer = setTimeout(
       () => request.destroy(new Error(`no answer within ${timeoutMs} ms`)),
