@@ -1,5 +1,4 @@
 /** The composition root of a node: the only file that knows all rooms. */
-import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { type AdminAnswer, AdminServer, type AdminSource } from './admin/admin-server.ts';
 import { redacted } from './admin/redaction.ts';
@@ -24,20 +23,7 @@ import type { NodeStatus } from './supervisor/status.ts';
 import { Succession, type Upgraded } from './supervisor/succession.ts';
 import { type Preparation, type Reloaded, Supervisor } from './supervisor/supervisor.ts';
 import { PROTOCOL, type ToPredecessor } from './supervisor/upgrade-messages.ts';
-
-/** The package's version. */
-export function version(): string {
-  // The compiled file is one directory deeper than its source.
-  for (const place of ['../package.json', '../../package.json']) {
-    try {
-      const text = readFileSync(new URL(place, import.meta.url), 'utf8');
-      return (JSON.parse(text) as { version: string }).version;
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-    }
-  }
-  return 'unknown';
-}
+import { version } from './version.ts';
 
 /** Older releases have this much longer than their own deadline to end. */
 const OLDER_GRACE_MS = 5_000;

@@ -10,7 +10,8 @@ import {
 } from '../agent/agent-node.ts';
 import { agentSettings } from '../agent/settings.ts';
 import { adminAddressOf } from '../config/load.ts';
-import { ServiceManager, takeInheritance, version } from '../node.ts';
+import { ServiceManager, takeInheritance } from '../node.ts';
+import { version } from '../version.ts';
 import { askAdmin } from './admin-client.ts';
 import { checkTable } from './check-table.ts';
 import { configFileOf, configOption } from './config-flags.ts';

@@ -15,7 +15,7 @@ import {
 import { type BenchReport, enveloped, type Measured } from '../../bench/measure/bench-report.ts';
 import { ConsoleProgress, type Progress } from '../../bench/measure/progress.ts';
 import { meshSteps, runMeshBench } from '../../bench/mesh/run.ts';
-import { version } from '../node.ts';
+import { version } from '../version.ts';
 import { benchCommand, stoppable, typedCommand } from './bench-command.ts';
 import { type OutputFlags, outputOptions, publishBench } from './bench-output.ts';
 

@@ -4,7 +4,7 @@ import { runDatapathBench, stepsOf } from '../../bench/datapath/bench.ts';
 import { fullSize, quickSize, scenarios } from '../../bench/datapath/scenarios/registry.ts';
 import { enveloped } from '../../bench/measure/bench-report.ts';
 import { ConsoleProgress } from '../../bench/measure/progress.ts';
-import { version } from '../node.ts';
+import { version } from '../version.ts';
 import { benchCommand, stoppable, typedCommand } from './bench-command.ts';
 import { type OutputFlags, outputOptions, publishBench } from './bench-output.ts';
 

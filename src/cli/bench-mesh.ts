@@ -10,7 +10,7 @@ import {
 import { enveloped } from '../../bench/measure/bench-report.ts';
 import { ConsoleProgress } from '../../bench/measure/progress.ts';
 import { measurementNames, meshSteps, runMeshBench } from '../../bench/mesh/run.ts';
-import { version } from '../node.ts';
+import { version } from '../version.ts';
 import { benchCommand, stoppable, typedCommand } from './bench-command.ts';
 import { type OutputFlags, outputOptions, publishBench } from './bench-output.ts';
 

@@ -5,7 +5,7 @@ import { BenchError } from '../../bench/measure/errors.ts';
 import { ConsoleProgress } from '../../bench/measure/progress.ts';
 import { scaleText } from '../../bench/scale/report.ts';
 import { runScale, SCALE_DEFAULTS, SCALE_STEPS } from '../../bench/scale/run.ts';
-import { version } from '../node.ts';
+import { version } from '../version.ts';
 import { benchCommand, typedCommand } from './bench-command.ts';
 import { ExitError, exitCodes } from './exit.ts';
 import { columns } from './table.ts';

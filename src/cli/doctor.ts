@@ -4,7 +4,7 @@ import { loadAgentConfig } from '../agent/agent-node.ts';
 import { agentSettings } from '../agent/settings.ts';
 import { announceDoctor } from '../announce/announce-doctor.ts';
 import { type Check, doctor } from '../datapath/doctor.ts';
-import { version } from '../node.ts';
+import { version } from '../version.ts';
 import { fileOf } from './agent.ts';
 import { checkTable } from './check-table.ts';
 import { configOption } from './config-flags.ts';

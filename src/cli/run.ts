@@ -6,8 +6,8 @@ import {
   loadNodeConfig,
   refuseToFollow,
   takeInheritance,
-  version,
 } from '../node.ts';
+import { version } from '../version.ts';
 import { addConfigFlags, configOriginOf } from './config-flags.ts';
 import { exitCodes } from './exit.ts';
 import { columns } from './table.ts';

@@ -16,6 +16,7 @@ const LINES_MAX = 500;
  */
 export const mayImport: Readonly<Record<string, readonly string[]>> = {
   errors: [],
+  version: [],
   proto: [],
   config: ['errors'],
   sync: ['errors', 'proto'],
@@ -42,8 +43,9 @@ export const mayImport: Readonly<Record<string, readonly string[]>> = {
     'announce',
     'proto',
     'agent',
+    'version',
   ],
-  cli: ['errors', 'config', 'node', 'bench', 'agent', 'datapath', 'announce'],
+  cli: ['errors', 'version', 'config', 'node', 'bench', 'agent', 'datapath', 'announce'],
   // Lab and benchmarks use the rooms, never the processes or the command line.
   bench: ['errors', 'config', 'proto', 'sync', 'datapath', 'edge', 'announce', 'agent'],
 };
