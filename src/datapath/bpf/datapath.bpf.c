@@ -342,7 +342,7 @@ int hf_away(struct __sk_buff *skb)
 	if (skb->protocol == bpf_htons(ETH_P_IP)) {
 		struct ip4 ip;
 
-		if (bpf_skb_load_bytes(skb, ETH_HEAD, &ip, sizeof(ip)))
+		if (HEADER_AT(skb, ETH_HEAD, &ip))
 			return pass(HF_V_AWAY);
 		if (ip.protocol != IPPROTO_TCP)
 			return away(skb, c, &ip, 0);
@@ -353,7 +353,7 @@ int hf_away(struct __sk_buff *skb)
 	} else if (skb->protocol == bpf_htons(ETH_P_IPV6)) {
 		struct ip6 ip;
 
-		if (bpf_skb_load_bytes(skb, ETH_HEAD, &ip, sizeof(ip)))
+		if (HEADER_AT(skb, ETH_HEAD, &ip))
 			return pass(HF_V_AWAY);
 		if (ip.nexthdr != IPPROTO_TCP)
 			return away(skb, c, 0, &ip);
@@ -364,7 +364,7 @@ int hf_away(struct __sk_buff *skb)
 	} else {
 		return pass(HF_V_AWAY);
 	}
-	if (bpf_skb_load_bytes(skb, p.l4, &tcp, sizeof(tcp)) ||
+	if (TCP_AT(skb, p.l4, &tcp) ||
 	    (tcp.flags & (TCP_SYN | TCP_ACK)) != (TCP_SYN | TCP_ACK) ||
 	    !is_vip(p.key.vip, tcp.source))
 		return pass(HF_V_AWAY);
@@ -382,7 +382,7 @@ int BPF_PROG(hf_state, struct sock *sk, int before, int after)
 
 	if (!c || (after != TCP_CLOSE && (after != TCP_ESTABLISHED || before != TCP_SYN_RECV)))
 		return 0;
-	if (BPF_CORE_READ(sk, __sk_common.skc_net.net, net_cookie) != c->netns_cookie)
+	if (sk->__sk_common.skc_net.net->net_cookie != c->netns_cookie)
 		return 0;
 	if (key_of(sk, &key) || !is_vip(key.vip, key.vip_port))
 		return 0;

@@ -9,14 +9,15 @@
 #include "maps.h"
 #include "parse.h"
 
+/* The tracepoint's socket may be read as it is; only what lies behind `struct sock` needs a helper. */
 static __always_inline int key_of(struct sock *sk, struct hf_key *key)
 {
 	const struct sock_common *s = &sk->__sk_common;
-	__u16 family = BPF_CORE_READ(s, skc_family);
+	__u16 family = s->skc_family;
 
 	if (family == AF_INET) {
-		mapped(key->client, BPF_CORE_READ(s, skc_daddr));
-		mapped(key->vip, BPF_CORE_READ(s, skc_rcv_saddr));
+		mapped(key->client, s->skc_daddr);
+		mapped(key->vip, s->skc_rcv_saddr);
 	} else if (family == AF_INET6) {
 		/* Also right for IPv4 on an IPv6 socket: the kernel keeps the mapped form here. */
 		BPF_CORE_READ_INTO(&key->client, s, skc_v6_daddr);
@@ -24,7 +25,7 @@ static __always_inline int key_of(struct sock *sk, struct hf_key *key)
 	} else {
 		return -1;
 	}
-	key->client_port = BPF_CORE_READ(s, skc_dport);
+	key->client_port = s->skc_dport;
 	/* At CLOSE the kernel has already given skc_num back. */
 	key->vip_port = BPF_CORE_READ((struct inet_sock *)sk, inet_sport);
 	return 0;

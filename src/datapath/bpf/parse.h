@@ -47,6 +47,14 @@ struct packet {
 		missing;                                                                   \
 	})
 
+/* TCP's header, which lies behind one of two lengths nearly always. As HEADER_AT. */
+#define TCP_AT(skb, at, to)                                                                \
+	((at) == ETH_HEAD + sizeof(struct ip4)                                             \
+		 ? HEADER_AT(skb, ETH_HEAD + sizeof(struct ip4), to)                       \
+	 : (at) == ETH_HEAD + sizeof(struct ip6)                                           \
+		 ? HEADER_AT(skb, ETH_HEAD + sizeof(struct ip6), to)                       \
+		 : bpf_skb_load_bytes(skb, at, to, sizeof(*(to))))
+
 static __always_inline void mapped(__be32 *out, __be32 address)
 {
 	out[0] = 0;
@@ -100,11 +108,7 @@ static __always_inline void parse_ports(struct __sk_buff *skb, struct packet *p,
 	if (protocol == IPPROTO_UDP) {
 		if (!bpf_skb_load_bytes(skb, p->l4, &p->key.client_port, 4))
 			p->parsed = P_UDP;
-	} else if (p->l4 == ETH_HEAD + sizeof(struct ip4)
-			   ? !HEADER_AT(skb, ETH_HEAD + sizeof(struct ip4), &tcp)
-		   : p->l4 == ETH_HEAD + sizeof(struct ip6)
-			   ? !HEADER_AT(skb, ETH_HEAD + sizeof(struct ip6), &tcp)
-			   : !bpf_skb_load_bytes(skb, p->l4, &tcp, sizeof(tcp))) {
+	} else if (!TCP_AT(skb, p->l4, &tcp)) {
 		p->key.client_port = tcp.source;
 		p->key.vip_port = tcp.dest;
 		p->ack = tcp.ack_seq;
