@@ -61,7 +61,7 @@ export class PacketWriter {
   }
 
   content(): Uint8Array {
-    return this.bytes.subarray(this.#start, this.#end);
+    return new Uint8Array(this.bytes.buffer, this.#start, this.#end - this.#start);
   }
 
   clear(): void {
@@ -133,7 +133,9 @@ export class PacketReader {
 
   /** View into the packet. */
   body(place: number): Uint8Array {
-    return this.bytes.subarray(this.from[place], this.end[place]);
+    const { buffer, byteOffset } = this.bytes;
+    const from = this.from[place]!;
+    return new Uint8Array(buffer, byteOffset + from, this.end[place]! - from);
   }
 }
 

@@ -5,18 +5,18 @@ import type { Random } from '../random.ts';
 
 /** As many as fit are cut from one piece: an array of its own costs more than all done with it. */
 const PIECE_BYTES = 65_536;
-let piece = new Uint8Array(0);
+let piece = new ArrayBuffer(0);
 let pieceUsed = 0;
 
 /** Not zeroed, to be written in full; its piece stays in memory as long as any part of it is held. */
 function freshBytes(length: number): Uint8Array {
-  if (length > piece.length - pieceUsed) {
-    piece = new Uint8Array(Math.max(PIECE_BYTES, length));
+  if (length > piece.byteLength - pieceUsed) {
+    piece = new ArrayBuffer(Math.max(PIECE_BYTES, length));
     pieceUsed = 0;
   }
-  const from = pieceUsed;
+  const fresh = new Uint8Array(piece, pieceUsed, length);
   pieceUsed += length;
-  return piece.subarray(from, pieceUsed);
+  return fresh;
 }
 
 /**
@@ -98,7 +98,7 @@ function shamOpener(key: Uint8Array): Opener {
       if (tagAt < headBytes || readU32(sealed, tagAt) !== keyWord) return undefined;
       if (readU32(sealed, tagAt + 4) !== counter >>> 0) return undefined;
       if (readU32(sealed, tagAt + 8) !== sealed.length) return undefined;
-      return sealed.subarray(headBytes, tagAt);
+      return new Uint8Array(sealed.buffer, sealed.byteOffset + headBytes, tagAt - headBytes);
     },
   };
 }
