@@ -262,13 +262,15 @@ test('an old release whose supervisor is killed takes no other with it', async (
 });
 
 test('while a release is on its way, the node neither reloads nor starts another', async (t) => {
-  const { node } = await begin(t, 'upgrade: {readyMs: 3000}');
+  const { node } = await begin(t, 'upgrade: {readyMs: 5000}');
   const slow = release(t, 'process.on("message", () => {}); setInterval(() => {}, 1000);');
   const first = node.command('upgrade', '--to', slow);
   await eventually('the start', () => node.logged('upgrade: the next release starts').length === 1);
-  const [second, reload] = await Promise.all([node.command('upgrade'), node.command('reload')]);
-  assert.match(second.stderr, /an upgrade is under way already/);
-  assert.match(reload.stderr, /an upgrade is under way: reload when it is done/);
+  const post = (path: string) => ask(`${node.admin}${path}`, { method: 'POST' });
+  const [second, reload] = await Promise.all([post('/upgrade'), post('/reload')]);
+  assert.deepEqual([second.status, reload.status], [409, 409]);
+  assert.match(second.text, /an upgrade is under way already/);
+  assert.match(reload.text, /an upgrade is under way: reload when it is done/);
   assert.equal((await first).code, 1);
-  assert.equal((await node.command('reload')).code, 0);
+  assert.equal((await post('/reload')).status, 200);
 });
