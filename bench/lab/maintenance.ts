@@ -1,5 +1,4 @@
 /** What operators and accidents do to nodes: drains, upgrades, unwell origins, killed processes. */
-import { killAll } from './faults/power.ts';
 import type { HealingDriver } from './healing/healing.ts';
 import type { Lab } from './lab.ts';
 import { setOriginHealth } from './origin/start.ts';
@@ -12,7 +11,7 @@ const LEAVE_TIMEOUT_MS = 30_000;
 
 type ActionOf<N extends ScenarioAction['do']> = Extract<ScenarioAction, { do: N }>;
 export type MaintenanceAction = ActionOf<
-  'upgrade' | 'origin-down' | 'origin-up' | 'kill' | 'kill-agent' | 'await-route'
+  'upgrade' | 'origin-down' | 'origin-up' | 'kill-agent' | 'await-route'
 >;
 /** Commands to a node that announces by itself. */
 export type AnnounceAction = ActionOf<'withdraw' | 'announce' | 'drain'>;
@@ -55,11 +54,6 @@ export class Maintenance {
         const whom = action.pop === undefined ? 'all' : name;
         return `the origin is ${isWell ? 'well again' : 'not well'} for ${whom}`;
       }
-      case 'kill':
-        await killAll(this.#lab, pops[0]!);
-        // Nobody answers there for the rest of the run.
-        this.#lab.crashed.add(pops[0]!);
-        return `everything on ${name} is killed but its kernel and BIRD`;
       case 'kill-agent':
         await this.#healing.kill(this.#lab, pops[0]!);
         return this.#healing.mode === 'on'

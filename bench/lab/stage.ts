@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { monotonicMs } from './clock.ts';
 import { NetworkFaults } from './faults/network-faults.ts';
-import { powerOff, powerOn } from './faults/power.ts';
+import { killAll, powerOff, powerOn } from './faults/power.ts';
 import { type Flood, forgetNobody, startFlood } from './flood/flood.ts';
 import { type HealingDriver, sumCounters } from './healing/healing.ts';
 import type { Lab } from './lab.ts';
@@ -206,12 +206,8 @@ export class Stage {
       case 'upgrade':
       case 'origin-down':
       case 'origin-up':
-      case 'kill':
       case 'kill-agent':
       case 'await-route':
-        if (action.do === 'kill') {
-          this.crashes.push({ atMs: round(this.#nowMs()), pop: pop!.name });
-        }
         return await this.#maintenance.perform(action, this.#watch);
       case 'split':
         await this.#faults.split(action);
@@ -245,6 +241,9 @@ export class Stage {
         return 'the backbone is whole again';
       case 'crash':
         return await this.#crash(pop!, action.quietly === true);
+      case 'kill':
+        this.#died(pop!, await killAll(this.#lab, pop!));
+        return `everything on ${pop?.name} is killed but its kernel and BIRD`;
       case 'restart-agent':
         await this.#options.healing.kill(this.#lab, pop!);
         await sleep(AGENT_AWAY_MS);
@@ -271,11 +270,15 @@ export class Stage {
     return `${pop.name} ${words}: the route points to ${to.name}`;
   }
 
+  /** Nobody answers there for the rest of the run. @param atMs On the clock of the sessions. */
+  #died(pop: PopPlan, atMs: number): void {
+    this.#lab.crashed.add(pop);
+    this.crashes.push({ atMs: round(atMs - (this.#beganAtMs ?? atMs)), pop: pop.name });
+  }
+
   async #crash(pop: PopPlan, quietly: boolean): Promise<string> {
     const atMs = this.#nowMs();
-    this.#lab.crashed.add(pop);
-    await powerOff(this.#lab, pop, quietly);
-    this.crashes.push({ atMs: round(atMs), pop: pop.name });
+    this.#died(pop, await powerOff(this.#lab, pop, quietly));
     if (this.#watch === undefined && this.routeTo === pop) {
       const next = this.#lab.topology.pops.find((other) => !this.#lab.crashed.has(other))!;
       const tookMs = await this.#mover.arriveAt(next);

@@ -1,5 +1,6 @@
 /** A PoP dies without a last word, and comes back. */
 import { readFile } from 'node:fs/promises';
+import { monotonicMs } from '../clock.ts';
 import { runCommand } from '../command.ts';
 import { insideNamespace } from '../daemons.ts';
 import type { Lab } from '../lab.ts';
@@ -39,14 +40,17 @@ async function silence(lab: Lab, pop: PopPlan): Promise<void> {
  * Power off: first the cables, so that nothing which its kernel says about its sockets gets out,
  * then every process in it.
  * @param quietly The router's carrier stays.
+ * @returns when nothing got out any more.
  */
-export async function powerOff(lab: Lab, pop: PopPlan, quietly = false): Promise<void> {
+export async function powerOff(lab: Lab, pop: PopPlan, quietly = false): Promise<number> {
   if (quietly) await silence(lab, pop);
   else await links(lab, pop, 'down');
+  const deadAtMs = monotonicMs();
   const identity = await namespaceIdentity(lab.namespace(pop.name));
-  if (identity === undefined) return;
+  if (identity === undefined) return deadAtMs;
   for (const pid of await processesInside([identity]))
     await signalInside(pid, 'SIGKILL', [identity]);
+  return deadAtMs;
 }
 
 /** BGP and the server run again, and the router has heard of it. */
@@ -60,10 +64,13 @@ export async function powerOn(lab: Lab, pop: PopPlan): Promise<void> {
 /** What outlives {@link killAll}: routing daemons, the program of ExaBGP, holders of namespaces. */
 const SPARED = /^(bird|sleep|exabgp|python3[.0-9]*)$/;
 
-/** Kills every process of a PoP but its routing daemons. Its kernel goes on. */
-export async function killAll(lab: Lab, pop: PopPlan): Promise<void> {
+/**
+ * Kills every process of a PoP but its routing daemons. Its kernel goes on.
+ * @returns when.
+ */
+export async function killAll(lab: Lab, pop: PopPlan): Promise<number> {
   const identity = await namespaceIdentity(lab.namespace(pop.name));
-  if (identity === undefined) return;
+  if (identity === undefined) return monotonicMs();
   const pids = await processesInside([identity]);
   const doomed: number[] = [];
   for (const pid of pids) {
@@ -73,5 +80,7 @@ export async function killAll(lab: Lab, pop: PopPlan): Promise<void> {
     if (!isSpared && !command.includes(' announce exabgp ')) doomed.push(pid);
   }
   // At once: a supervisor that saw its worker die would start another.
+  const deadAtMs = monotonicMs();
   await Promise.all(doomed.map((pid) => signalInside(pid, 'SIGKILL', [identity])));
+  return deadAtMs;
 }

@@ -6,6 +6,9 @@ import type { Distribution } from './gaps.ts';
 import type { SessionRecord } from './ledger.ts';
 import type { TcpCounters } from './tcp-counters.ts';
 
+/** Where the route leads when the router has none. */
+export const NOBODY = 'nobody';
+
 /** One move of the route, as the router's kernel saw it. */
 export interface FlipRecord {
   /** Counted from the moment when all clients ran. */

@@ -9,7 +9,14 @@ import { addedRttMs } from './detour.ts';
 import { type Distribution, distribution, flipWindows, gapsTouching, gapsWithin } from './gaps.ts';
 import { type Histogram, histogramOf } from './histogram.ts';
 import type { SessionRecord } from './ledger.ts';
-import type { FlipRecord, FloodRecord, HealingCost, RunRecord, StepRecord } from './record.ts';
+import {
+  type FlipRecord,
+  type FloodRecord,
+  type HealingCost,
+  NOBODY,
+  type RunRecord,
+  type StepRecord,
+} from './record.ts';
 
 export interface SessionCounts {
   /** Every session that was begun; the sum of the other four. */
@@ -263,6 +270,8 @@ export function complaints(
   if (want === 'endure' && long.survived < long.started) {
     found.push(`${long.started - long.survived} of ${long.started} sessions did not survive`);
   }
+  const lost = result.flipEvents.find(({ to }) => to === NOBODY);
+  if (lost !== undefined) found.push(`at ${lost.atMs} ms nobody announced the VIP any more`);
   for (const { pop, mostPerMinute } of result.healing === 'on' ? result.announcements : []) {
     if (mostPerMinute <= announcementsPerMinuteMax) continue;
     found.push(

@@ -2,12 +2,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { monotonicMs } from '../clock.ts';
 import type { Lab } from '../lab.ts';
-import type { FlipRecord } from '../measure/record.ts';
+import { type FlipRecord, NOBODY } from '../measure/record.ts';
 import type { PopPlan } from '../topology.ts';
 import { RouteProbe } from './probe.ts';
 
 const LOOK_MS = 10;
-const NOBODY = 'nobody';
 /** Of a run; a route that moves more often shows in the counts of announcements. */
 const MOVES_MAX = 10_000;
 
