@@ -403,6 +403,8 @@ export class HoldfastNode {
     const ok = (body: unknown): AdminAnswer => ({ status: 200, body });
     return {
       healthz: async () => {
+        // Asked in the moment in which another process became the node.
+        if (this.#succession.isReplaced) return ok('ok\n');
         if (supervisor.state !== 'running') return { status: 503, body: `${supervisor.state}\n` };
         return supervisor.serves ? ok('ok\n') : { status: 503, body: 'no worker is up\n' };
       },

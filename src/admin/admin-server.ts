@@ -1,6 +1,6 @@
 /** Health, status, metrics and reload over HTTP, for the machine's own use. */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, Server as NetServer } from 'node:net';
 import { listenError } from '../config/listen-error.ts';
 import { formatListener, type Listener } from '../config/listener.ts';
 import { refusalOf } from './host-guard.ts';
@@ -99,10 +99,12 @@ export class AdminServer {
     });
   }
 
-  /** Stops accepting and ends idle connections; answers under way are finished. */
+  /**
+   * Stops accepting; each connection ends with its next answer, or when it asks nothing for 5 s. (The
+   * HTTP server's own close would reset those that were accepted but have not been read yet.)
+   */
   close(): void {
-    this.#server.close();
-    this.#server.closeIdleConnections();
+    NetServer.prototype.close.call(this.#server);
   }
 
   /** Ends every connection. */
