@@ -18,7 +18,7 @@ test('times are read with and without a unit', () => {
 test('a wrong call ends with code 2 and says what would be right', async () => {
   const unknown = await holdfast('lab', 'run', 'nope');
   assert.equal(unknown.code, 2);
-  assert.match(unknown.stderr, /no-flip, owner-crash/);
+  assert.match(unknown.stderr, /no-flip, .*owner-crash/);
   const short = await holdfast('lab', 'run', 'single-flip', '--duration', '2s');
   assert.equal(short.code, 2);
   assert.match(short.stderr, /at least --duration 6500ms/);
