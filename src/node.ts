@@ -150,6 +150,7 @@ export class HoldfastNode {
     const known = unhealthy.filter(({ key }) => checked.has(key));
     this.#supervisor.carryOver(keys, counts, known);
     await this.#sockets.open(wantedBy(config));
+    await this.#agent.prepare(this.#supervisor.loaded);
     await before.needAgent();
     this.#isFollowing = true;
     await this.#agent.start(this.#supervisor.loaded);

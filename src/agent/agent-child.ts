@@ -38,6 +38,8 @@ process.on('disconnect', () => {
   void stop(true);
 });
 
+void tell({ type: 'loaded' });
+
 async function handle(message: ToAgent): Promise<void> {
   switch (message.type) {
     case 'start':

@@ -31,6 +31,8 @@ export type ToAgent =
   | { readonly type: 'stop'; readonly leave: boolean };
 
 export type FromAgent =
+  /** Its program is loaded; it waits for `start`. */
+  | { readonly type: 'loaded' }
   | { readonly type: 'up' }
   /** It cannot start; it exits. `refused` when the machine lacks something. */
   | { readonly type: 'failed'; readonly code: string; readonly message: string }

@@ -37,6 +37,8 @@ export class AgentProcess {
   readonly #pending = new Map<number, (answer: AdminAnswer) => void>();
   #loaded: LoadedConfig | undefined;
   #child: ChildProcess | undefined;
+  /** Loaded, and not yet told to start. */
+  #prepared: ChildProcess | undefined;
   #gone: Promise<void> = Promise.resolve();
   #isUp = false;
   #startedMs = 0;
@@ -76,6 +78,21 @@ export class AgentProcess {
 
   get crashes(): number {
     return this.#crashes;
+  }
+
+  /**
+   * Loads the agent's program ahead of {@link start}, when the configuration has an agent, so that
+   * between an agent and its successor there is little more than the latter's start. Never rejects.
+   */
+  async prepare(loaded: LoadedConfig): Promise<void> {
+    if (!wantsAgent(loaded.config) || this.#prepared !== undefined) return;
+    const child = this.#fork();
+    this.#prepared = child;
+    await new Promise<void>((resolve) => {
+      child.once('message', () => resolve());
+      child.once('exit', () => resolve());
+      child.once('error', () => resolve());
+    });
   }
 
   /**
@@ -216,7 +233,7 @@ export class AgentProcess {
     this.#stopping = false;
     this.#startedMs = performance.now();
     const { promise, resolve, reject } = Promise.withResolvers<void>();
-    const child = fork(this.#deps.file, [], { serialization: 'advanced' });
+    const child = this.#takePrepared() ?? this.#fork();
     this.#child = child;
     let failure = new HoldfastError('the agent ended while it started', {
       code: 'ERR_AGENT_START',
@@ -231,6 +248,8 @@ export class AgentProcess {
         this.#deps.log.info({ agentPid: child.pid }, 'agent is up');
         if (this.#draining) this.#tell({ type: 'drain' });
         resolve();
+      } else if (message.type === 'loaded') {
+        // It has been told to start already.
       } else if (message.type === 'drain') void this.#drained(message.phase);
       else {
         const { code, message: text } = message;
@@ -262,6 +281,17 @@ export class AgentProcess {
     return promise;
   }
 
+  #fork(): ChildProcess {
+    return fork(this.#deps.file, [], { serialization: 'advanced' });
+  }
+
+  /** `undefined` when none was prepared, or when it has died since. */
+  #takePrepared(): ChildProcess | undefined {
+    const child = this.#prepared;
+    this.#prepared = undefined;
+    return child?.connected ? child : undefined;
+  }
+
   async #drained(phase: DrainPhase | 'resumed'): Promise<void> {
     this.#phase = phase === 'resumed' ? undefined : phase;
     if (phase !== 'closing' && phase !== 'drained') return;
@@ -287,6 +317,8 @@ export class AgentProcess {
   async #end(leave: boolean): Promise<void> {
     this.#stopping = true;
     clearTimeout(this.#restartTimer);
+    // Without its channel it ends by itself.
+    this.#takePrepared()?.disconnect();
     const child = this.#child;
     if (child === undefined) return;
     this.#tell({ type: 'stop', leave });
