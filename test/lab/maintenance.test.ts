@@ -94,7 +94,7 @@ test(
   options,
   async () => {
     const { result, scenario } = await healed('agent-killed', 'nginx', 4, {
-      durationMs: 16_000,
+      durationMs: 18_000,
       clients: { download: 1, upload: 1, websocket: 2 },
       events: [
         { atMs: 1_000, do: 'kill-agent', pop: 'a' },

@@ -14,7 +14,7 @@ export const AGENT_ADMIN = '127.0.0.1:2029';
 const MESH_PORT = 7946;
 
 /** Of agents that announce: long enough for a busy machine, short enough to watch. */
-export const DEAD_MAN_MS = 8_000;
+export const DEAD_MAN_MS = 12_000;
 const CONVERGE_MS = 2_000;
 /** Longer than any scenario: what a drain leaves is left alone. */
 const DRAIN_MS = 600_000;
