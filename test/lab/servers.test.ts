@@ -109,12 +109,16 @@ test('counters of all PoPs are added up by verdict', () => {
   assert.deepEqual(sum, { relayedPackets: 3, verdicts: { local: 6, deliver: 2 } });
 });
 
-test('without healing nothing is counted, and nothing is done to the lab', async () => {
+test('without healing nothing is counted, and nothing but the server is started', async () => {
   const off = healingNamed('off');
+  const started: unknown[] = [];
+  const touched = { startServer: async (pop: unknown) => started.push(pop) } as never;
   const untouched = new Proxy({}, { get: () => assert.fail('the lab was touched') }) as never;
-  await off.start(untouched, untouched);
-  assert.deepEqual(await off.counters(untouched, untouched), { relayedPackets: 0, verdicts: {} });
-  await off.stop(untouched, untouched);
+  const pop = {} as never;
+  await off.start(touched, pop);
+  assert.deepEqual(started, [pop]);
+  assert.deepEqual(await off.counters(untouched, pop), { relayedPackets: 0, verdicts: {} });
+  await off.stop(untouched, pop);
 });
 
 test('without root the user is given the command to type', () => {
