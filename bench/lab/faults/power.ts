@@ -40,12 +40,13 @@ async function silence(lab: Lab, pop: PopPlan): Promise<void> {
  * Power off: first the cables, so that nothing which its kernel says about its sockets gets out,
  * then every process in it.
  * @param quietly The router's carrier stays.
- * @returns when nothing got out any more.
+ * @returns the moment before the first cable went: another PoP may answer its clients before the
+ *   second one is out, and no reset may be older than the death that caused it.
  */
 export async function powerOff(lab: Lab, pop: PopPlan, quietly = false): Promise<number> {
+  const deadAtMs = monotonicMs();
   if (quietly) await silence(lab, pop);
   else await links(lab, pop, 'down');
-  const deadAtMs = monotonicMs();
   const identity = await namespaceIdentity(lab.namespace(pop.name));
   if (identity === undefined) return deadAtMs;
   for (const pid of await processesInside([identity]))
