@@ -17,6 +17,7 @@ const ATTACKS = [
   '</title></style></table></pre><iframe src="javascript:parent.broken=1">',
   '<!--<script>',
   ']]>\u2028\u2029\u0000\u001b[31m\ud800',
+  // biome-ignore lint/suspicious/noTemplateCurlyInString: hostile input, not a template.
   '${window.broken = 1}\\u003cscript>',
 ];
 

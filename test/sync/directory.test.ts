@@ -346,6 +346,17 @@ test('homes that agree are compared rarely, and a change makes it often again', 
   assert.ok(count() - again >= 1);
 });
 
+test('homes of protocol 1, which cannot ask, are compared every 4.5 s although they agree', () => {
+  const world = settled({ seed: 13, nodes: 4, protocols: [2, 1, 1, 1] });
+  openFlows(world, 200);
+  world.run(10_000);
+  const count = (): number => world.nodes[0]!.directory.counters.digestsSent!;
+  const before = count();
+  world.run(45_000);
+  const digests = count() - before;
+  assert.ok(digests >= 27 && digests <= 33, `${digests} digests to 3 homes in 45 quiet seconds`);
+});
+
 test('the port of a closed flow used again at once never loses the newer ticket', () => {
   const world = settled({ seed: 14, nodes: 4, weather: stormy });
   const node = world.nodes[0]!;

@@ -31,6 +31,11 @@ import type { DirectorySettings } from './settings.ts';
 const NEVER = Number.POSITIVE_INFINITY;
 /** Homes are measured in one pass over the table; this many passes per `digestMs`. */
 const PASSES = 8;
+/**
+ * Between digests to a home of protocol 1 that said "equal", in `digestMs`: it cannot ask for one when
+ * it is not sure any more, so it is asked all the time, but less often than one that differs.
+ */
+const UNSURE_GAPS = 3;
 /** Digests of one pass: 500 at once would be a burst of a quarter megabyte. */
 const DIGESTS_PER_PASS = 64;
 
@@ -220,10 +225,10 @@ export class Mender {
       const { equal } = state;
       const unchanged =
         stream.flushed &&
-        mayAsk(this.#peers, peer) &&
         equal?.sequence === stream.lastSent &&
         equal.table === this.#homes.version;
-      const waitMs = unchanged ? quietDigestMs : digestMs;
+      const idleMs = mayAsk(this.#peers, peer) ? quietDigestMs : UNSURE_GAPS * digestMs;
+      const waitMs = unchanged ? idleMs : digestMs;
       let dueMs = Math.max(state.notBeforeMs, state.lookedAtMs + waitMs);
       if (nowMs >= dueMs && due.length < DIGESTS_PER_PASS) {
         stream.flush(nowMs);

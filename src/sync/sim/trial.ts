@@ -11,7 +11,7 @@ export interface TrialPart {
   begin(world: World): void;
   /** The last fault is over: stop the load. */
   quiet(): void;
-  /** It is not over yet, for a reason that is none of its own: check later, but not for ever. */
+  /** It has not had the time yet that it needs: check later, but not for ever. */
   busy?(world: World): boolean;
   /** When all has been quiet. @returns what does not hold, in words. */
   check(world: World): readonly string[];
@@ -26,7 +26,10 @@ export interface TrialOptions {
   /** Only these faults, in any order. Default: by the seed. */
   readonly faults?: readonly FaultName[];
   readonly parts?: readonly TrialPart[];
-  /** Quiet time before the invariants are checked. Default: the longest suspicion and 6,000. */
+  /**
+   * By then, after the last fault, the invariants must hold. They are checked earlier when all has
+   * been calm for a while. Default: the longest suspicion and 6,000.
+   */
   readonly quietMs?: number;
 }
 
@@ -44,6 +47,11 @@ export interface TrialResult {
 const SETTLE_MS = 6_000;
 const FAULT_WINDOW_MS = 30_000;
 const FAILURES_MAX = 10;
+/** So long nobody was suspected, nothing was told, no view was wrong: a crash would be found by now. */
+const CALM_MS = 10_000;
+const STEP_MS = 2_000;
+/** With loss there is always some suspicion on its way somewhere; it must not stay. */
+const EXTRA_MS = 20_000;
 /** At 10 % loss a healthy node now and then doubts itself a little. */
 const AWARENESS_QUIET_MAX = 4;
 const LOSSES = [0, 0, 0.01, 0.03, 0.05, 0.1] as const;
@@ -89,11 +97,8 @@ export function runTrial(options: TrialOptions): TrialResult {
   world.runUntil(endMs);
   world.network.heal();
   for (const part of parts) part.quiet();
-  world.runUntil(world.nowMs + (options.quietMs ?? quietMsFor(world)));
-  // With loss there is always some suspicion on its way somewhere; it must not stay.
-  const busy = () => isBusy(world) || parts.some((part) => part.busy?.(world));
-  for (let tries = 0; tries < 10 && busy(); tries += 1) world.runUntil(world.nowMs + 2_000);
-  checkViews(world, fail);
+  calmDown(world, parts, options.quietMs ?? quietMsFor(world));
+  for (const text of wrongViews(world)) fail(text);
   checkBounds(world, fail);
   for (const part of parts) for (const text of part.check(world)) fail(text);
   return {
@@ -114,6 +119,23 @@ function quietMsFor(world: World): number {
   const { suspicionMultiplier, suspicionMaxFactor, probeIntervalMs } = world.settings;
   const nodes = world.nodes.length;
   return 6_000 + suspicionMaxFactor * suspicionMinMs(suspicionMultiplier, nodes, probeIntervalMs);
+}
+
+/**
+ * Until membership has been calm for {@link CALM_MS} and every part has had the time that it needs;
+ * at the latest when its time is over.
+ */
+function calmDown(world: World, parts: readonly TrialPart[], quietMs: number): void {
+  const dueMs = world.nowMs + quietMs;
+  const lastMs = dueMs + EXTRA_MS;
+  let stirredAtMs = world.nowMs;
+  while (world.nowMs < lastMs) {
+    world.runUntil(world.nowMs + STEP_MS);
+    const stirs = isBusy(world);
+    if (stirs || wrongViews(world).next().done !== true) stirredAtMs = world.nowMs;
+    if (stirs || parts.some((part) => part.busy?.(world))) continue;
+    if (world.nowMs >= Math.min(dueMs, stirredAtMs + CALM_MS)) return;
+  }
 }
 
 function isBusy(world: World): boolean {
@@ -146,22 +168,23 @@ function checkDeath(
   fail(`${at} s: ${event.observer.id} declared the healthy ${subject.id} dead`);
 }
 
-function checkViews(world: World, fail: (text: string) => void): void {
+/** Whoever is up sees the present life of all that are up, and nobody else. */
+function* wrongViews(world: World): Generator<string, undefined> {
   const up = world.up();
   for (const node of up) {
     const view = world.view(node);
     for (const other of up) {
       const member = view.get(other.id);
-      if (member === undefined) fail(`${node.id} does not see ${other.id}`);
-      else if (member.status !== 'alive') fail(`${node.id} still suspects ${other.id}`);
+      if (member === undefined) yield `${node.id} does not see ${other.id}`;
+      else if (member.status !== 'alive') yield `${node.id} still suspects ${other.id}`;
       else if (member.run !== other.run || member.boot !== other.boot) {
-        fail(`${node.id} sees an older life of ${other.id}`);
+        yield `${node.id} sees an older life of ${other.id}`;
       } else if (member.incarnation !== other.core!.membership.self.incarnation) {
-        fail(`${node.id} sees another incarnation of ${other.id}`);
+        yield `${node.id} sees another incarnation of ${other.id}`;
       }
     }
     for (const id of view.keys()) {
-      if (!up.some((other) => other.id === id)) fail(`${node.id} still sees ${id}, which is down`);
+      if (!up.some((other) => other.id === id)) yield `${node.id} still sees ${id}, which is down`;
     }
   }
 }
