@@ -1,9 +1,10 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { randomBytes, randomInt } from 'node:crypto';
+import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { BenchError } from '../measure/errors.ts';
 import type { FlowPlan } from './flow.ts';
-import type { NodeAnswer, NodeOrder, NodeSetup, NodeUsage } from './order.ts';
+import type { NodeAnswer, NodeOrder, NodeSetup, NodeUsage, Way } from './order.ts';
 
 const ANSWER_MS = 60_000;
 const SUFFIX = import.meta.url.endsWith('.ts') ? '.ts' : '.js';
@@ -14,10 +15,9 @@ export function machineMs(): number {
   return Number(process.hrtime.bigint()) / 1e6;
 }
 
-export function sleep(forMs: number): Promise<void> {
-  return new Promise((resolve) => {
-    setTimeout(resolve, forMs);
-  });
+/** Rejects when `signal` stops the benchmark. */
+export async function sleep(forMs: number, signal?: AbortSignal): Promise<void> {
+  await pause(forMs, undefined, signal === undefined ? {} : { signal });
 }
 
 /** One node in a process of its own. */
@@ -108,6 +108,10 @@ export interface ClusterOptions {
   readonly dropShare: number;
   readonly capacity: number;
   readonly timedFlows: number;
+  /** Default `mesh`. */
+  readonly way?: Way;
+  /** Ends the waits of the start. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** Nodes on this machine's loopback that know each other. */
@@ -146,7 +150,7 @@ export class Cluster {
       if (performance.now() > endMs) {
         throw new BenchError('The nodes do not find each other.', 'ERR_BENCH_PROCESS');
       }
-      await sleep(100);
+      await sleep(100, this.#options.signal);
     }
   }
 
@@ -159,10 +163,11 @@ export class Cluster {
   }
 
   #setupOf(node: ClusterNode, listen: string, plan: FlowPlan | undefined): NodeSetup {
-    const { dropShare, capacity, timedFlows } = this.#options;
+    const { dropShare, capacity, timedFlows, way = 'mesh' } = this.#options;
     const join = this.nodes.map(({ address }) => address).filter((address) => address !== '');
     const { id, boot } = node;
-    return { id, listen, join, key: this.#key, boot, dropShare, capacity, timedFlows, plan };
+    const key = this.#key;
+    return { way, id, listen, join, key, boot, dropShare, capacity, timedFlows, plan };
   }
 }
 

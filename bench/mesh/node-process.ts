@@ -7,7 +7,8 @@ import { isLive } from '../../src/sync/member-table.ts';
 import { Mesh } from '../../src/sync/mesh.ts';
 import { TicketChanges } from '../../src/sync/ticket-changes.ts';
 import { type FlowPlan, flowBucket, flowKey, flowNumber, liveFlows } from './flow.ts';
-import type { NodeAnswer, NodeOrder, NodeSetup, NodeUsage } from './order.ts';
+import type { BenchNode, NodeAnswer, NodeOrder, NodeSetup, NodeUsage } from './order.ts';
+import { StreamNode } from './stream-node.ts';
 
 /** How often a real node reads its kernel's events. */
 const STEP_MS = 2;
@@ -32,7 +33,7 @@ class TimedChanges extends TicketChanges {
   override voided(): void {}
 }
 
-class BenchNode {
+class MeshNode implements BenchNode {
   readonly #mesh: Mesh;
   readonly #directory: Directory;
   readonly #times: Float64Array | undefined;
@@ -42,7 +43,7 @@ class BenchNode {
   #high = 0;
   #restoring: boolean;
 
-  static async start(setup: NodeSetup): Promise<BenchNode> {
+  static async start(setup: NodeSetup): Promise<MeshNode> {
     const changes = setup.timedFlows > 0 ? new TimedChanges(setup.timedFlows) : undefined;
     let directory: Directory | undefined;
     const restoring = setup.plan !== undefined;
@@ -66,7 +67,7 @@ class BenchNode {
       // Only what arrives is dropped: with every node doing so, both directions lose.
       datagramFilter: (direction) => direction === 'out' || Math.random() >= setup.dropShare,
     });
-    return new BenchNode(mesh, directory!, changes?.times, setup.plan, restoring);
+    return new MeshNode(mesh, directory!, changes?.times, setup.plan, restoring);
   }
 
   private constructor(
@@ -162,7 +163,7 @@ let node: BenchNode | undefined;
 async function obey(order: NodeOrder): Promise<NodeAnswer> {
   switch (order.type) {
     case 'setup':
-      node = await BenchNode.start(order.setup);
+      node = await (order.setup.way === 'mesh' ? MeshNode : StreamNode).start(order.setup);
       return { type: 'ready', address: node.address };
     case 'plan':
       node!.follow(order.plan);

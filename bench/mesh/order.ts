@@ -1,7 +1,11 @@
 /** What the benchmark and its node processes say to each other. */
 import type { FlowPlan } from './flow.ts';
 
+/** How tickets travel: by the mesh, or by the base's plain streams. */
+export type Way = 'mesh' | 'stream';
+
 export interface NodeSetup {
+  readonly way: Way;
   readonly id: string;
   readonly listen: string;
   readonly join: readonly string[];
@@ -36,6 +40,16 @@ export interface NodeUsage {
   readonly bytesOut: number;
   readonly datagramsIn: number;
   readonly datagramsOut: number;
+}
+
+/** What a process of the benchmark does, whichever way its tickets travel. */
+export interface BenchNode {
+  readonly address: string;
+  follow(plan: FlowPlan): void;
+  usage(): NodeUsage;
+  times(): Float64Array;
+  count(owner: string, low: number, high: number): number;
+  close(): Promise<void>;
 }
 
 export type NodeAnswer =

@@ -7,12 +7,13 @@ import type { FactTable } from '../measure/envelope.ts';
 import { describeMachine } from '../measure/machine.ts';
 import type { Progress } from '../measure/progress.ts';
 import { type Sample, short } from '../measure/report.ts';
+import type { Way } from './order.ts';
 import { type DeliveryResult, measureChaos, measureDelivery, measureMemory } from './scenarios.ts';
+import type { MeshSize } from './size.ts';
 
 export interface MeshBenchOptions {
-  /** Small and short: to see that it runs, not to believe its numbers. */
-  readonly quick: boolean;
-  /** Only these; default all. */
+  readonly size: MeshSize;
+  /** Only these of {@link measurementNames}; default all. */
   readonly only?: readonly string[] | undefined;
   readonly progress: Progress;
   readonly signal: AbortSignal;
@@ -40,55 +41,62 @@ const MEMBERLIST_TIMES: Partial<MembershipSettings> = {
 
 const OURS = 'as shipped';
 const THEIRS = 'memberlist’s LAN times';
+/** The base of what real processes do. */
+const STREAM = 'plain TCP stream';
+
+const CONTESTS = [
+  'delivery',
+  'detection10',
+  'detection100',
+  'detection500',
+  'rumour500',
+  'stalls100',
+  'memory',
+] as const;
+
+export const measurementNames: readonly string[] = [...CONTESTS, 'chaos'];
 
 class MeshBench {
-  readonly #quick: boolean;
+  readonly #size: MeshSize;
+  readonly #signal: AbortSignal;
+  readonly #delivered = new Map<string, DeliveryResult>();
   readonly #facts = new Map<string, [string, string]>();
 
-  constructor(quick: boolean) {
-    this.#quick = quick;
+  constructor(size: MeshSize, signal: AbortSignal) {
+    this.#size = size;
+    this.#signal = signal;
   }
 
-  contests(only?: readonly string[]): Contest[] {
-    const quick = this.#quick;
-    const all = [
-      this.#delivery(),
-      this.#detection(10, quick ? 2 : 10),
-      this.#detection(100, quick ? 1 : 5),
-      this.#detection(quick ? 200 : 500, 1),
-      this.#rumour(quick ? 200 : 500, quick ? 3 : 12),
-      this.#stalls(),
-    ];
-    return all.filter(({ name }) => only?.includes(name) ?? true);
+  contests(only: readonly string[] = measurementNames): Contest[] {
+    const [small, middle, large] = this.#size.detections;
+    const all: Record<(typeof CONTESTS)[number], () => Contest[]> = {
+      delivery: () => this.#delivery(),
+      detection10: () => [this.#detection(small)],
+      detection100: () => [this.#detection(middle)],
+      detection500: () => [this.#detection(large)],
+      rumour500: () => [this.#rumour()],
+      stalls100: () => [this.#stalls()],
+      memory: () => [this.#memory()],
+    };
+    return CONTESTS.filter((name) => only.includes(name)).flatMap((name) => all[name]());
   }
 
   /** Real processes, of which only counts are taken. */
-  async counts(only: readonly string[] | undefined, progress: Progress): Promise<void> {
-    const quick = this.#quick;
-    if (only?.includes('memory') ?? true) {
-      progress.step('memory of a home process');
-      const { tickets, bytesPerTicket } = await measureMemory(quick ? 50_000 : 1_000_000);
-      this.#note(
-        'memory',
-        `growth of a home’s process, ${short(tickets)} tickets`,
-        `${short(bytesPerTicket)} B per ticket`,
-      );
-      progress.done();
-    }
-    if (only?.includes('chaos') ?? true) {
-      progress.step('processes killed under load');
-      const chaos = await measureChaos(quick ? 3_000 : 10_000, quick ? 8 : 120, 1);
-      const what = `${chaos.kills} kills in ${chaos.seconds} s at ${short(chaos.ticketsPerSecond)} tickets/s`;
-      this.#note('chaos', `${what}: live flows`, short(chaos.liveTickets));
-      this.#note('lost', `${what}: not known at a home (must be 0)`, String(chaos.lost));
-      this.#note('stale', `${what}: ended and still known (must be 0)`, String(chaos.stale));
-      progress.done();
-    }
+  async chaos(progress: Progress): Promise<void> {
+    progress.step('processes killed under load');
+    const plan = { ...this.#size.chaos, seed: 1, signal: this.#signal };
+    const { kills, liveTickets, lost, stale } = await measureChaos(plan);
+    const what = `${kills} kills in ${plan.seconds} s at ${short(plan.ticketsPerS)} tickets/s`;
+    this.#note('chaos', `${what}: live flows`, String(liveTickets));
+    this.#note('lost', `${what}: not known at a home (must be 0)`, String(lost));
+    this.#note('stale', `${what}: ended and still known (must be 0)`, String(stale));
+    progress.done();
   }
 
   facts(): FactTable[] {
     if (this.#facts.size === 0) return [];
-    const about = 'counts, of the last round where there were several';
+    const about =
+      'what must be right whatever the machine, so it has no base: counts, and shares in time, of the last round';
     return [{ name: 'counts', about, head: ['', 'value'], rows: [...this.#facts.values()] }];
   }
 
@@ -96,27 +104,70 @@ class MeshBench {
     this.#facts.set(key, [name, value]);
   }
 
-  #delivery(): Contest {
-    const perS = this.#quick ? 2_000 : 10_000;
-    const seconds = this.#quick ? 2 : 20;
-    const contender = (name: string, loss: number) => ({
-      name,
-      measure: async (): Promise<Sample> => {
-        const result = await measureDelivery(perS, seconds, loss, this.#quick ? 2_000 : 10_000);
-        this.#noteDelivery(name, result);
-        const { tickets, missing, arrivalMs } = result;
-        return { value: arrivalMs.p99, served: 2 * tickets - missing, failed: missing };
-      },
-    });
-    return {
-      name: 'delivery',
-      about: `${short(perS)} new tickets a second from one process to two homes; until a home knows, 99th percentile`,
-      unit: 'ms',
-      bases: ['no loss'],
-      targets: [],
-      rounds: this.#quick ? 1 : 3,
-      contenders: [contender('no loss', 0), contender('3 % lost', 0.03)],
+  /** One run of each contender and round tells of time, processor and bytes. */
+  #delivery(): Contest[] {
+    const { rounds, ...plan } = this.#size.delivery;
+    const contender = (name: string, way: Way, dropShare: number) => {
+      const run = async (round: number): Promise<DeliveryResult> => {
+        const key = `${name} ${round}`;
+        const known = this.#delivered.get(key);
+        if (known !== undefined) return known;
+        const { restMs } = this.#size;
+        const options = { ...plan, way, dropShare, restMs, signal: this.#signal };
+        const result = await measureDelivery(options);
+        this.#delivered.set(key, result);
+        if (way === 'mesh') this.#noteDelivery(name, result);
+        return result;
+      };
+      return (of: (result: DeliveryResult) => number) => ({
+        name,
+        measure: async (round: number): Promise<Sample> => {
+          const result = await run(round);
+          const { tickets, missing } = result;
+          return { value: of(result), served: 2 * tickets - missing, failed: missing };
+        },
+      });
     };
+    const contenders = [
+      contender(STREAM, 'stream', 0),
+      contender('mesh', 'mesh', 0),
+      contender('mesh, 3 % lost', 'mesh', 0.03),
+    ];
+    const part = (
+      name: string,
+      about: string,
+      unit: string,
+      of: (result: DeliveryResult) => number,
+    ): Contest => ({
+      name,
+      about,
+      unit,
+      bases: [STREAM],
+      targets: [],
+      rounds,
+      contenders: contenders.map((named) => named(of)),
+    });
+    const load = `${short(plan.ticketsPerS)} new tickets a second from one process to two homes`;
+    return [
+      part(
+        'delivery',
+        `${load}; until a home knows, 99th percentile`,
+        'ms',
+        (r) => r.arrivalMs.p99,
+      ),
+      part('owner-cpu', 'the same; the owner, less its rest', 'µs CPU/ticket', (r) =>
+        Math.max(0, r.ownerCpuMicrosPerTicket),
+      ),
+      part('home-cpu', 'the same; a home, less its rest', 'µs CPU/ticket', (r) =>
+        Math.max(0, r.homeCpuMicrosPerTicket),
+      ),
+      part(
+        'owner-bytes',
+        'the same; sent by the owner to both homes, the mesh encrypted, the stream without heads',
+        'B/ticket',
+        (r) => r.ownerBytesPerTicket,
+      ),
+    ];
   }
 
   #noteDelivery(name: string, result: DeliveryResult): void {
@@ -127,14 +178,32 @@ class MeshBench {
       `delivery, ${name}: missing after repair (must be 0)`,
       String(result.missing),
     );
-    this.#note(
-      `${name} bytes`,
-      `delivery, ${name}: bytes sent per ticket, both homes, encrypted`,
-      `${short(result.ownerBytesPerTicket)} B`,
-    );
   }
 
-  #detection(nodes: number, crashes: number): Contest {
+  #memory(): Contest {
+    const { rounds, tickets } = this.#size.memory;
+    const contender = (name: string, way: Way) => ({
+      name,
+      measure: async (): Promise<Sample> => {
+        const { restMs } = this.#size;
+        const plan = { way, tickets, restMs, signal: this.#signal };
+        const { kept, bytesPerTicket } = await measureMemory(plan);
+        return { value: bytesPerTicket, served: kept, failed: tickets - kept };
+      },
+    });
+    const base = `${STREAM} into a Map of objects`;
+    return {
+      name: 'memory',
+      about: `growth of a home’s process that learns ${short(tickets)} tickets`,
+      unit: 'B/ticket',
+      bases: [base],
+      targets: [{ contender: 'mesh', base: null, atMost: 80 }],
+      rounds,
+      contenders: [contender(base, 'stream'), contender('mesh', 'mesh')],
+    };
+  }
+
+  #detection({ nodes, crashes, rounds }: MeshSize['detections'][number]): Contest {
     const contender = (name: string, settings: Partial<MembershipSettings>) => ({
       name,
       measure: (round: number): Sample => {
@@ -148,12 +217,13 @@ class MeshBench {
       unit: 's',
       bases: [THEIRS],
       targets: [],
-      rounds: this.#quick ? 1 : 5,
+      rounds,
       contenders: [contender(OURS, {}), contender(THEIRS, MEMBERLIST_TIMES)],
     };
   }
 
-  #rumour(nodes: number, rumours: number): Contest {
+  #rumour(): Contest {
+    const { nodes, rumours, rounds } = this.#size.rumour;
     const contender = (name: string, settings: Partial<MembershipSettings>) => ({
       name,
       measure: (round: number): Sample => {
@@ -167,68 +237,65 @@ class MeshBench {
       unit: 'ms',
       bases: [THEIRS],
       targets: [],
-      rounds: this.#quick ? 1 : 3,
+      rounds,
       contenders: [contender(OURS, {}), contender(THEIRS, MEMBERLIST_TIMES)],
     };
   }
 
   #stalls(): Contest {
-    const durationMs = this.#quick ? 20_000 : 300_000;
+    const { nodes, stalling, durationMs, rounds } = this.#size.stalls;
     const contender = (name: string, settings: Partial<MembershipSettings>) => ({
       name,
       measure: (round: number): Sample => {
-        const options = { nodes: 100, seed: 1 + round, loss: 0, settings };
-        const { healthyKilled, stalls } = measureStalls(options, 10, 12_000, durationMs);
+        const options = { nodes, seed: 1 + round, loss: 0, settings };
+        const { healthyKilled, stalls } = measureStalls(options, stalling, 12_000, durationMs);
         return { value: healthyKilled, served: stalls, failed: 0 };
       },
     });
     return {
-      name: 'stalls100',
-      about: `10 of 100 simulated nodes stand still for 12 s again and again, for ${durationMs / 1_000} s: healthy nodes that are declared dead; served: stalls`,
+      name: `stalls${nodes}`,
+      about: `${stalling} of ${nodes} simulated nodes stand still for 12 s again and again, for ${durationMs / 1_000} s: healthy nodes that are declared dead; served: stalls`,
       unit: 'nodes',
       bases: ['without stall guard'],
       targets: [],
-      rounds: this.#quick ? 1 : 3,
+      rounds,
       contenders: [contender(OURS, {}), contender('without stall guard', { stallGuard: false })],
     };
   }
 }
 
-const COUNTS = ['memory', 'chaos'];
-
-export const measurementNames: readonly string[] = [
-  ...new MeshBench(false).contests().map(({ name }) => name),
-  ...COUNTS,
-];
-
-/** Names as `--quick` has them too: its meshes are smaller. */
-const sized = (quick: boolean, only: readonly string[] | undefined) =>
-  quick ? only?.map((name) => name.replace(/500$/, '200')) : only;
+const wantsChaos = (only: readonly string[] | undefined) => only?.includes('chaos') ?? true;
 
 /** How often `progress.done` is called in a run. */
-export function meshSteps({ quick, only }: Pick<MeshBenchOptions, 'quick' | 'only'>): number {
-  const contests = new MeshBench(quick).contests(sized(quick, only));
-  const counts = COUNTS.filter((name) => only?.includes(name) ?? true).length;
-  return contests.reduce((sum, contest) => sum + contestSteps(contest), counts);
+export function meshSteps({ size, only }: Pick<MeshBenchOptions, 'size' | 'only'>): number {
+  const contests = new MeshBench(size, AbortSignal.abort()).contests(only);
+  const steps = contests.reduce((sum, contest) => sum + contestSteps(contest), 0);
+  return steps + (wantsChaos(only) ? 1 : 0);
 }
 
-/** @throws BenchError when a process of it dies. */
+/** @throws BenchError when a process of it dies, or the reason of `signal`. */
 export async function runMeshBench(options: MeshBenchOptions): Promise<Measured> {
-  const { quick, progress, signal } = options;
-  const only = sized(quick, options.only);
-  const bench = new MeshBench(quick);
+  const { size, only, progress, signal } = options;
+  const bench = new MeshBench(size, signal);
   const scenarios = [];
-  for (const contest of bench.contests(only)) {
-    scenarios.push(await runContest(contest, progress, signal));
+  try {
+    for (const contest of bench.contests(only)) {
+      scenarios.push(await runContest(contest, progress, signal));
+    }
+    signal.throwIfAborted();
+    if (wantsChaos(only)) await bench.chaos(progress);
+  } catch (error) {
+    // Whatever failed because everything was being stopped is not the reason.
+    signal.throwIfAborted();
+    throw error;
   }
-  signal.throwIfAborted();
-  await bench.counts(only, progress);
   return {
     bench: 'mesh',
     takenAt: new Date().toISOString(),
     machine: describeMachine(),
     method: [
-      'delivery, memory and chaos: real processes on this machine’s loopback. The rest: the real code in a simulated network on a virtual clock, one seed per round, so the machine’s load does not matter.',
+      'delivery with the processor time and bytes of it, memory and chaos: real processes on this machine’s loopback. The rest: the real code in a simulated network on a virtual clock, one seed per round, so the machine’s load does not matter.',
+      `${STREAM}: between the same number of processes, one connection to each and a record of 18 bytes for each ticket, kept in a Map: no encryption, no loss, no repair.`,
       `${THEIRS}: this mesh with the times of memberlist’s DefaultLANConfig and without verifiers; its ring of probes stays.`,
       'Contenders take turns in every round; ratios compare values of one round. Shown: median (quartiles).',
     ],

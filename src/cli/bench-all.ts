@@ -15,6 +15,7 @@ import {
 import { type BenchReport, enveloped, type Measured } from '../../bench/measure/bench-report.ts';
 import { ConsoleProgress, type Progress } from '../../bench/measure/progress.ts';
 import { meshSteps, runMeshBench } from '../../bench/mesh/run.ts';
+import { meshFullSize, meshQuickSize } from '../../bench/mesh/size.ts';
 import { version } from '../version.ts';
 import { benchCommand, stoppable, typedCommand } from './bench-command.ts';
 import { type OutputFlags, outputOptions, publishBench } from './bench-output.ts';
@@ -38,6 +39,7 @@ function parts(quick: boolean): Part[] {
     scenarios: datapath.scenarios,
     size: quick ? datapath.quickSize : datapath.fullSize,
   };
+  const meshPlan = { size: quick ? meshQuickSize : meshFullSize };
   const homesPlan = { size: quick ? homesQuickSize : homesFullSize };
   return [
     {
@@ -47,8 +49,8 @@ function parts(quick: boolean): Part[] {
     },
     {
       name: 'mesh',
-      steps: meshSteps({ quick }),
-      run: (progress, signal) => runMeshBench({ quick, progress, signal }),
+      steps: meshSteps(meshPlan),
+      run: (progress, signal) => runMeshBench({ ...meshPlan, progress, signal }),
     },
     {
       name: 'homes',

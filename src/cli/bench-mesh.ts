@@ -10,6 +10,7 @@ import {
 import { enveloped } from '../../bench/measure/bench-report.ts';
 import { ConsoleProgress } from '../../bench/measure/progress.ts';
 import { measurementNames, meshSteps, runMeshBench } from '../../bench/mesh/run.ts';
+import { meshFullSize, meshQuickSize } from '../../bench/mesh/size.ts';
 import { version } from '../version.ts';
 import { benchCommand, stoppable, typedCommand } from './bench-command.ts';
 import { type OutputFlags, outputOptions, publishBench } from './bench-output.ts';
@@ -37,7 +38,8 @@ export function registerBenchMesh(program: Command): void {
     .option('--only <names>', measurementNames.join(', '), namesOf(measurementNames))
     .option('--quick', 'fewer and smaller measurements');
   outputOptions(mesh).action(async (flags: PartFlags) => {
-    const plan = { quick: flags.quick === true, only: flags.only };
+    const size = flags.quick === true ? meshQuickSize : meshFullSize;
+    const plan = { size, only: flags.only };
     const progress = new ConsoleProgress(meshSteps(plan));
     const measured = await stoppable((signal) =>
       runMeshBench({ ...plan, progress, signal }),

@@ -16,7 +16,6 @@ import {
 import { type Contest, contestSteps, runContest } from '../../bench/measure/contest.ts';
 import { processTree } from '../../bench/measure/process-usage.ts';
 import { silentProgress } from '../../bench/measure/progress.ts';
-import { measurementNames, meshSteps, runMeshBench } from '../../bench/mesh/run.ts';
 import { typedCommand } from '../../src/cli/bench-command.ts';
 import { columns } from '../../src/cli/table.ts';
 
@@ -100,17 +99,6 @@ test('bench homes, tiny: every part serves every ticket and has a base', async (
   assert.ok((table?.rows.length ?? 0) >= 9);
   for (const row of table?.rows ?? []) assert.doesNotMatch(row.join(), /NaN|Infinity/);
   assert.equal(processTree(process.pid).length, 1, 'no process is left');
-});
-
-test('bench mesh, tiny: a crash is found sooner than by the base, and nobody healthy dies', async () => {
-  const progress = counting();
-  const plan = { quick: true, only: ['detection10'] };
-  const { scenarios } = await runMeshBench({ ...plan, progress, signal });
-  assert.equal(progress.steps, meshSteps(plan));
-  const [ours, base] = scenarios[0]?.contenders ?? [];
-  assert.ok((ours?.value.median ?? Infinity) < (base?.value.median ?? 0));
-  assert.equal(ours?.failed, 0);
-  assert.ok(measurementNames.includes('chaos') && measurementNames.includes('detection500'));
 });
 
 const machine = {

@@ -6,7 +6,8 @@ import { flowKey, flowNumber, liveFlows } from '../../../bench/mesh/flow.ts';
 import { measureDelivery } from '../../../bench/mesh/scenarios.ts';
 
 test('every ticket reaches both other processes although datagrams are lost', async () => {
-  const result = await measureDelivery(1_000, 1, 0.03, 2_000);
+  const load = { ticketsPerS: 1_000, seconds: 1, dropShare: 0.03 };
+  const result = await measureDelivery({ ...load, way: 'mesh', repairMs: 5_000, restMs: 2_000 });
   assert.equal(result.tickets, 1_000);
   assert.equal(result.missing, 0);
 });
