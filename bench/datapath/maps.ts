@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { type EventReader, EventRing } from '../../src/datapath/event-ring.ts';
 import type { MapName } from '../../src/datapath/kernel-object.ts';
+import { TICKET } from '../../src/datapath/layout.ts';
 import { addressOf, callBpf, check } from '../../src/datapath/libbpf.ts';
 import { KEY_WORDS } from '../../src/proto/ticket-key.ts';
 import { BenchError } from '../measure/errors.ts';
@@ -34,17 +35,55 @@ export class MapBench {
   /** Writes all tickets, the same every time. @returns milliseconds of processor time. */
   update(): number {
     const { tickets, a } = this.#bench;
-    const key = new Uint32Array(KEY_WORDS);
-    key[2] = 0xffff_0000;
-    key[6] = 0xffff_0000;
+    const key = ticketKey();
     const before = process.cpuUsage();
     for (let i = 0; i < this.#tickets; i++) {
-      key[3] = Math.imul(i, 2_654_435_761) >>> 0;
-      key[8] = i & 0xffff;
+      numberKey(key, i);
       tickets.learn(key, a);
     }
     tickets.flush();
     return cpuMsSince(before);
+  }
+
+  /** The same tickets, each by a system call of its own. @returns milliseconds of processor time. */
+  updateOneByOne(): number {
+    const { object, nodes, a } = this.#bench;
+    const fd = object.map('hf_tickets');
+    const key = ticketKey();
+    const value = new Uint32Array(TICKET.bytes / 4);
+    value.set([a, nodes.bootOf(a), 0, 0xffff]);
+    const before = process.cpuUsage();
+    for (let i = 0; i < this.#tickets; i++) {
+      numberKey(key, i);
+      check(callBpf('bpf_map_update_elem', fd, key, value, 0), 'a ticket');
+    }
+    return cpuMsSince(before);
+  }
+
+  /**
+   * Asks for tickets, as many as there would be events, each by a system call. A full map has thrown
+   * a few of them out.
+   * @returns milliseconds of processor time of the third time, when the code is compiled.
+   */
+  lookUp(): number {
+    const { object } = this.#bench;
+    const fd = object.map('hf_tickets');
+    const key = ticketKey();
+    const value = new Uint32Array(TICKET.bytes / 4);
+    let elapsedMs = 0;
+    for (let turn = 0; turn < 3; turn++) {
+      let found = 0;
+      const before = process.cpuUsage();
+      for (let i = 0; i < this.#events; i++) {
+        numberKey(key, i % this.#tickets);
+        if (callBpf('bpf_map_lookup_elem', fd, key, value) === 0 && value[3] === 0xffff) found++;
+      }
+      elapsedMs = cpuMsSince(before);
+      if (found < this.#events / 2) {
+        throw new BenchError(`${found} of ${this.#events} tickets are there`, 'ERR_BENCH_LOAD');
+      }
+    }
+    return elapsedMs;
   }
 
   /**
@@ -88,11 +127,13 @@ export class MapBench {
     return elapsedMs;
   }
 
-  /** Kernel memory of the map, for each entry that it has room for. */
-  entryBytes(name: MapName): number {
+  /** Kernel memory of the map for each entry that it has room for, and what an entry must hold. */
+  entryBytes(name: MapName): { taken: number; bare: number } {
     const { object } = this.#bench;
     const info = readFileSync(`/proc/self/fdinfo/${object.map(name)}`, 'latin1');
-    return Number(/^memlock:\s*(\d+)/m.exec(info)![1]) / object.entries(name);
+    const field = (what: string) => Number(new RegExp(`^${what}:\\s*(\\d+)`, 'm').exec(info)?.[1]);
+    const taken = field('memlock') / object.entries(name);
+    return { taken, bare: field('key_size') + field('value_size') };
   }
 
   close(): void {
@@ -119,6 +160,18 @@ export class MapBench {
       check(callBpf('bpf_prog_test_run_opts', program, options), 'hf_away');
     }
   }
+}
+
+function ticketKey(): Uint32Array {
+  const key = new Uint32Array(KEY_WORDS);
+  key[2] = 0xffff_0000;
+  key[6] = 0xffff_0000;
+  return key;
+}
+
+function numberKey(key: Uint32Array, i: number): void {
+  key[3] = Math.imul(i, 2_654_435_761) >>> 0;
+  key[8] = i & 0xffff;
 }
 
 /** Of all threads: what the neighbours on the machine do is not ours. */

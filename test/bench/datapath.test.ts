@@ -38,12 +38,16 @@ const TABLES: Readonly<Record<string, Readonly<Record<string, readonly string[]>
   'per-request': { 'per-request': ['holdfast', 'plain', 'holdfast + agent'] },
   flood: { flood: ['healed', 'plain'], 'flood-tunnel': ['healed'] },
   maps: {
-    'map-updates': ['new', 'again'],
-    'event-drain': ['events'],
-    'ticket-bytes': ['of others', 'own'],
+    'map-updates': ['one by one', 'batches', 'batches, again'],
+    'event-drain': ['map look-ups', 'ring'],
+    'ticket-bytes': ['map', 'key and value alone'],
+    'own-ticket-bytes': ['map', 'key and value alone'],
   },
   idle: { idle: ['no flows', '300 flows'] },
 };
+
+/** What has no base says so. */
+const WITHOUT_BASE = ['flood-tunnel'];
 
 /** A directory for temporary files that nobody else uses. */
 const scratch = mkdtempSync(join(tmpdir(), 'holdfast-test-'));
@@ -71,7 +75,10 @@ describe('datapath benchmark', { skip: skipReason('ethtool') }, () => {
         report.scenarios.map(({ name, contenders }) => [name, contenders.map((one) => one.name)]),
       );
       assert.deepEqual(tables, TABLES[scenario.name]);
-      for (const { contenders } of report.scenarios) {
+      for (const { name, about, contenders } of report.scenarios) {
+        const compared = contenders.some(({ ratios }) => Object.keys(ratios).length > 0);
+        assert.equal(compared, !WITHOUT_BASE.includes(name), `${name} is compared with its base`);
+        assert.equal(/without a base/.test(about), WITHOUT_BASE.includes(name), name);
         for (const { value, failed } of contenders) {
           assert.equal(failed, 0);
           assert.ok(Number.isFinite(value.median) && value.median >= 0);

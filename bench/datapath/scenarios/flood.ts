@@ -66,7 +66,8 @@ export const flood: DatapathScenario = {
         },
         {
           name: 'flood-tunnel',
-          about: 'tunnel packets of all nodes that the flood causes',
+          about:
+            'tunnel packets of all nodes that the flood causes: a count, without a base, as plain routing has none',
           unit: 'tunnel packets/packet',
           bases: [],
           targets: [{ contender: 'healed', base: null, atMost: TUNNEL_PACKETS_MOST }],

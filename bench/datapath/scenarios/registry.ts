@@ -25,7 +25,7 @@ export const fullSize: DatapathSize = {
   tickets: 500_000,
   events: 100_000,
   idleFlows: 100_000,
-  idleMs: 30_000,
+  idleMs: 15_000,
   packetsPerS: 20_000,
   floodPacketsPerS: 20_000,
 };
