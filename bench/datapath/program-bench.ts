@@ -39,6 +39,7 @@ export class ProgramBench {
   readonly homes: KernelHomes;
   readonly tickets: TicketTable;
   readonly tracer: Tracer;
+  readonly vips: VipSet;
   readonly self: number;
   /** Slots of two other nodes. */
   readonly a: number;
@@ -62,7 +63,8 @@ export class ProgramBench {
     this.tracer = new Tracer(this.object.program('hf_trace'));
     this.#ring = new EventRing(map('hf_events'), this.object.entries('hf_events'));
     this.#verdicts = verdictCounters(map('hf_verdicts'));
-    new VipSet(map('hf_vips')).replace(vips);
+    this.vips = new VipSet(map('hf_vips'), this.config);
+    this.vips.replace(vips);
     const { config } = this;
     config.setNetnsCookie(netnsCookie());
     config.set('tunnel_ifindex', 1);

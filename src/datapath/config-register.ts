@@ -1,9 +1,12 @@
 /** The one record of settings that the programs read; changes take effect with the next packet. */
 
-import { CONFIG } from './layout.ts';
+import { CONFIG, VIP } from './layout.ts';
 import { type Mapping, mapMemory } from './libbpf.ts';
 
-type Field = Exclude<keyof typeof CONFIG, 'bytes' | 'zero' | 'netns_cookie' | MacField>;
+type Field = Exclude<
+  keyof typeof CONFIG,
+  'bytes' | 'zero' | 'rest' | 'netns_cookie' | 'vip' | MacField
+>;
 type MacField = 'tunnel_mac' | 'inner_mac';
 
 const WIDE: ReadonlySet<string> = new Set<Field>([
@@ -53,6 +56,15 @@ export class ConfigRegister {
 
   setMac(field: MacField, mac: Uint8Array): void {
     this.#bytes.set(mac.subarray(0, 6), CONFIG[field]);
+  }
+
+  /** @param vip As a key of the map of VIPs. Without one, none is known before the map is asked. */
+  setVip(vip: Uint8Array = new Uint8Array(VIP.bytes)): void {
+    const port = CONFIG.vip + VIP.port;
+    // Packets are looked at meanwhile: without a port it is no VIP.
+    this.#view.setUint16(port, 0);
+    this.#bytes.set(vip.subarray(0, VIP.port), CONFIG.vip);
+    this.#bytes.set(vip.subarray(VIP.port, VIP.port + 2), port);
   }
 
   close(): void {

@@ -89,8 +89,7 @@ const DEFAULTS = {
 const FORGET_MS = 10_000;
 /** Generation of flows older than the datapath; those born under it count on from here. */
 const ADOPTED = 1;
-/** Half-open flows and first misses remembered. */
-const BIRTHS_MAX = 65_536;
+/** First misses remembered. */
 const MISSES_MAX = 65_536;
 /** The kernel counts in windows of 2^24 ns. */
 const WINDOWS_PER_SECOND = 1e9 / 2 ** 24;
@@ -136,7 +135,7 @@ export class Datapath {
     this.events = new EventRing(map('hf_events'), object.entries('hf_events'));
     this.own = new OwnFlows(map('hf_own'));
     this.tracer = new Tracer(object.program('hf_trace'));
-    this.vips = new VipSet(map('hf_vips'));
+    this.vips = new VipSet(map('hf_vips'), this.#config);
     this.verdicts = verdictCounters(map('hf_verdicts'));
     this.ways = wayCounters(map('hf_ways'));
     this.counts = otherCounters(map('hf_counts'));
@@ -161,7 +160,6 @@ export class Datapath {
       const object = KernelObject.load(layoutDirectory(options.pinDirectory), {
         hf_tickets: options.ticketsMax,
         hf_own: options.ownFlowsMax,
-        hf_births: BIRTHS_MAX,
         hf_misses: MISSES_MAX,
         hf_events: options.ringBytes,
       });

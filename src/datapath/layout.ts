@@ -5,7 +5,7 @@
  */
 
 /** Names the directory of the pins: maps of another layout are never taken over. */
-export const LAYOUT = 2;
+export const LAYOUT = 3;
 
 export const NODES_MAX = 1_024;
 export const BUCKETS = 65_536;
@@ -19,7 +19,7 @@ export const KEY = { bytes: 36, client: 0, vip: 16, client_port: 32, vip_port: 3
 export const VIP = { bytes: 20, address: 0, port: 16, zero: 18 } as const;
 
 export const CONFIG = {
-  bytes: 80,
+  bytes: 104,
   netns_cookie: 0,
   boot: 8,
   generation: 12,
@@ -43,6 +43,8 @@ export const CONFIG = {
   source_min: 74,
   source_span: 76,
   zero: 78,
+  vip: 80,
+  rest: 100,
 } as const;
 
 export const NODE = { bytes: 32, address: 0, boot: 16, state: 20, zero: 21 } as const;
@@ -78,7 +80,7 @@ export const TICKET = {
   zero: 14,
 } as const;
 
-export const BIRTH = { bytes: 12, generation: 0, isn: 4, told: 8 } as const;
+export const BIRTH = { bytes: 16, name: 0, isn: 8, zero: 12 } as const;
 export const OWN = { bytes: 8, generation: 0, bucket: 4, zero: 6 } as const;
 export const MISS = { bytes: 16, first_ns: 0, seq: 8, zero: 12 } as const;
 

@@ -1,5 +1,6 @@
 /** The addresses and ports whose connections are kept alive. */
 import { type Endpoint, writeAddress, writePort } from './address-bytes.ts';
+import type { ConfigRegister } from './config-register.ts';
 import { DatapathError } from './datapath-error.ts';
 import { VIP } from './layout.ts';
 import { callBpf, check } from './libbpf.ts';
@@ -10,8 +11,11 @@ const ENTRIES_MAX = 256;
 export class VipSet {
   readonly #fd: number;
 
-  constructor(fd: number) {
+  readonly #config: ConfigRegister;
+
+  constructor(fd: number, config: ConfigRegister) {
     this.#fd = fd;
+    this.#config = config;
   }
 
   /** Makes the set equal to `vips`. Those that stay are never missing meanwhile. */
@@ -34,6 +38,8 @@ export class VipSet {
       const result = callBpf('bpf_map_update_elem', this.#fd, key, new Uint32Array([1]), 0);
       check(result, 'writing the map of VIPs');
     }
+    // The first of its two is that with the port.
+    this.#config.setVip(wanted.values().next().value);
     for (const key of this.#keys()) {
       if (!wanted.has(key.toString('hex'))) callBpf('bpf_map_delete_elem', this.#fd, key);
     }

@@ -383,6 +383,46 @@ for (const { family, client, vip, router, other, unreachable } of FAMILIES) {
       expect(limited, 'born_limited', NEXT);
     });
 
+    test('a handshake whose place another one took is begun anew', () => {
+      const flow = (port: number) => ({ address: client, port });
+      const place = (port: number) => keyHash(flowKey(flow(port), VIP), 99) >>> 16;
+      const seen = new Map<number, number>();
+      let ports: [number, number] | undefined;
+      for (let port = 1; ports === undefined; port++) {
+        assert.ok(port < 20_000, 'two of so many flows share a place');
+        const before = seen.get(place(port));
+        if (before !== undefined) ports = [before, port];
+        seen.set(place(port), port);
+      }
+      const synAck = (toPort: number) =>
+        bench.run(
+          'hf_away',
+          tcpFrame({ from: vip, fromPort: PORT, to: client, toPort, flags: SYN | ACK, seq: 5 }),
+        );
+      const [one, other] = ports;
+      expect(synAck(one), 'born', NEXT, 'born');
+      expect(synAck(one), 'born_again', NEXT);
+      expect(synAck(other), 'born', NEXT, 'born');
+      assert.ok(bench.tracer.trace(flowKey(flow(other), VIP)).halfOpen);
+      assert.ok(!bench.tracer.trace(flowKey(flow(one), VIP)).halfOpen);
+      expect(synAck(one), 'born', NEXT, 'born');
+    });
+
+    test('of several VIPs each is one, and one that was taken away is one no more', () => {
+      const second = { address: other, port: 8_443 };
+      const syn = (to: Endpoint) =>
+        bench.run('hf_uplink', tcpFrame(segment(fresh(), { ...named(to), flags: SYN }))).verdict;
+      const named = ({ address, port }: Endpoint) => ({ to: address, toPort: port });
+      bench.vips.replace([VIP, second]);
+      assert.deepEqual([syn(VIP), syn(second)], ['syn', 'syn']);
+      bench.vips.replace([second]);
+      assert.deepEqual([syn(VIP), syn(second)], ['other', 'syn']);
+      bench.vips.replace([]);
+      assert.deepEqual([syn(VIP), syn(second)], ['other', 'other']);
+      bench.vips.replace([VIP]);
+      assert.deepEqual([syn(VIP), syn(second)], ['syn', 'other']);
+    });
+
     test('leaving packets that are no SYN-ACK of a VIP are left alone', () => {
       const away = (more: Partial<Segment>) =>
         bench.run(

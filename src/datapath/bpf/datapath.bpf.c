@@ -104,7 +104,7 @@ static __noinline int unknown(const struct packet *p, const struct hf_config *c,
 	bpf_map_update_elem(&hf_misses, &p->key, &first, BPF_ANY);
 	if (!within(HF_L_SEARCH, c->searches_max))
 		return drop(HF_V_SEARCH_LIMITED);
-	tell(HF_EV_SEARCH, except, 0, &p->key, c);
+	tell(HF_EV_SEARCH, except, 0, &p->key, bucket_of(&p->key, c->hash_seed));
 	return drop(HF_V_SEARCH);
 }
 
@@ -117,7 +117,8 @@ static __always_inline int relay(struct __sk_buff *skb, const struct packet *p,
 		ticket->flags |= HF_SEEN;
 		/* Should it become unknown again, it gets its whole time of grace again. */
 		bpf_map_delete_elem(&hf_misses, &p->key);
-		tell(HF_EV_SWITCHED | ticket->source << 8, owner, 0, &p->key, c);
+		tell(HF_EV_SWITCHED | ticket->source << 8, owner, 0, &p->key,
+		     bucket_of(&p->key, c->hash_seed));
 	}
 	return send(skb, p, c, owner, S_DELIVER, HF_V_RELAY_TICKET);
 }
@@ -149,8 +150,8 @@ int hf_uplink(struct __sk_buff *skb)
 	if (p.parsed == P_UDP)
 		return tunnel_port(&p, c);
 	if (p.parsed == P_FRAGMENT)
-		return pass(is_vip(p.key.vip, 0) ? HF_V_FRAGMENT : HF_V_OTHER);
-	if (p.parsed == P_OTHER || !is_vip(p.key.vip, p.key.vip_port))
+		return pass(is_vip(c, p.key.vip, 0) ? HF_V_FRAGMENT : HF_V_OTHER);
+	if (p.parsed == P_OTHER || !is_vip(c, p.key.vip, p.key.vip_port))
 		return pass(HF_V_OTHER);
 	if ((p.flags & (TCP_SYN | TCP_ACK)) == TCP_SYN)
 		return pass(HF_V_SYN);
@@ -197,7 +198,7 @@ static __always_inline int find(struct __sk_buff *skb, const struct packet *p,
 	if (ticket->told_entry != sender || now_ms - ticket->told_ms >= 1000) {
 		ticket->told_entry = sender;
 		ticket->told_ms = now_ms;
-		tell(HF_EV_FOUND, sender, 0, &p->key, c);
+		tell(HF_EV_FOUND, sender, 0, &p->key, bucket_of(&p->key, c->hash_seed));
 	}
 	return send(skb, p, c, a.slot, S_DELIVER, HF_V_FOUND_THERE);
 }
@@ -214,7 +215,7 @@ static __always_inline int rejected(struct __sk_buff *skb, const struct packet *
 
 	if (ticket && ticket->owner == sender) {
 		bpf_map_delete_elem(&hf_tickets, &p->key);
-		tell(HF_EV_REFUSED, sender, 0, &p->key, c);
+		tell(HF_EV_REFUSED, sender, 0, &p->key, bucket_of(&p->key, c->hash_seed));
 	}
 	who_owns(skb, p, c, &a, &ticket);
 	if (a.who == HF_HERE)
@@ -245,7 +246,7 @@ int hf_tunnel(struct __sk_buff *skb)
 	if (!sender)
 		return drop(HF_V_BAD_SENDER);
 	parse(skb, &p);
-	if ((p.parsed != P_TCP && p.parsed != P_ICMP) || !is_vip(p.key.vip, p.key.vip_port) ||
+	if ((p.parsed != P_TCP && p.parsed != P_ICMP) || !is_vip(c, p.key.vip, p.key.vip_port) ||
 	    (p.flags & (TCP_SYN | TCP_ACK)) == TCP_SYN)
 		return drop(HF_V_BAD_INNER);
 	switch (from.stage) {
@@ -282,20 +283,8 @@ static __always_inline void clamp_mss(struct __sk_buff *skb, const struct packet
 static __always_inline int born(struct __sk_buff *skb, const struct packet *p, __be32 isn,
 				struct hf_config *c)
 {
-	struct hf_birth *before = bpf_map_lookup_elem(&hf_births, &p->key);
-	struct hf_birth birth = {};
-
 	clamp_mss(skb, p, c);
-	if (before && before->isn == isn)
-		return pass(HF_V_BORN_AGAIN);
-	birth.generation = __sync_fetch_and_add(&c->generation, 1) + 1;
-	birth.isn = isn;
-	birth.told = within(HF_L_BIRTH, c->births_max);
-	bpf_map_update_elem(&hf_births, &p->key, &birth, BPF_ANY);
-	if (!birth.told)
-		return pass(HF_V_BORN_LIMITED);
-	tell(HF_EV_BORN, c->self, birth.generation, &p->key, c);
-	return pass(HF_V_BORN);
+	return pass(begun(&p->key, isn, c));
 }
 
 static __always_inline int away(struct __sk_buff *skb, const struct hf_config *c,
@@ -366,7 +355,7 @@ int hf_away(struct __sk_buff *skb)
 	}
 	if (TCP_AT(skb, p.l4, &tcp) ||
 	    (tcp.flags & (TCP_SYN | TCP_ACK)) != (TCP_SYN | TCP_ACK) ||
-	    !is_vip(p.key.vip, tcp.source))
+	    !is_vip(c, p.key.vip, tcp.source))
 		return pass(HF_V_AWAY);
 	p.key.client_port = tcp.dest;
 	p.key.vip_port = tcp.source;
@@ -377,24 +366,18 @@ SEC("tp_btf/inet_sock_set_state")
 int BPF_PROG(hf_state, struct sock *sk, int before, int after)
 {
 	struct hf_config *c = config();
-	struct hf_own *own;
 	struct hf_key key = {};
 
 	if (!c || (after != TCP_CLOSE && (after != TCP_ESTABLISHED || before != TCP_SYN_RECV)))
 		return 0;
 	if (sk->__sk_common.skc_net.net->net_cookie != c->netns_cookie)
 		return 0;
-	if (key_of(sk, &key) || !is_vip(key.vip, key.vip_port))
+	if (key_of(sk, &key) || !is_vip(c, key.vip, key.vip_port))
 		return 0;
-	if (after == TCP_ESTABLISHED) {
+	if (after == TCP_ESTABLISHED)
 		established(&key, c);
-		return 0;
-	}
-	own = bpf_map_lookup_elem(&hf_own, &key);
-	if (!own)
-		return 0;
-	tell(HF_EV_ENDED | 1 << 8, c->self, own->generation, &key, c);
-	bpf_map_delete_elem(&hf_own, &key);
+	else
+		closed(&key, c);
 	return 0;
 }
 
@@ -409,11 +392,11 @@ int hf_trace(struct __sk_buff *skb)
 	struct hf_config *c = config();
 	struct hf_trace t = {};
 	struct hf_ticket *ticket;
-	struct hf_birth *birth;
 	struct hf_homes *homes;
 	struct hf_miss *miss;
 	struct hf_own *own;
 	struct packet p = {};
+	struct place place;
 	__u32 table;
 
 	if (!c || bpf_skb_load_bytes(skb, ETH_HEAD, &p.key, sizeof(p.key)))
@@ -435,9 +418,8 @@ int hf_trace(struct __sk_buff *skb)
 	own = bpf_map_lookup_elem(&hf_own, &p.key);
 	if (own)
 		t.own_generation = own->generation;
-	birth = bpf_map_lookup_elem(&hf_births, &p.key);
-	if (birth)
-		t.birth_generation = birth->generation;
+	place = place_of(&p.key, c);
+	t.birth_generation = name_at(&place) >> 32;
 	miss = bpf_map_lookup_elem(&hf_misses, &p.key);
 	if (miss)
 		t.missing_ms = (bpf_ktime_get_ns() - miss->first_ns) / 1000000 + 1;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The few kernel structures that the tracepoint reads. Only the members named here matter: libbpf
+ * The few kernel structures that are read. Only the members named here matter: libbpf
  * finds their real offsets in the running kernel's BTF when it loads the object (CO-RE).
  */
 #ifndef HOLDFAST_KERNEL_H
@@ -38,6 +38,10 @@ struct sock {
 
 struct inet_sock {
 	__be16 inet_sport;
+} CORE;
+
+struct tcp_request_sock {
+	__u32 snt_isn;
 } CORE;
 
 /* Stable numbers of the kernel's interface. */

@@ -10,12 +10,13 @@
 #include <linux/types.h>
 
 /** Raised by every change of a map's key, value, or meaning. Names the directory of the pins. */
-#define HF_LAYOUT 2
+#define HF_LAYOUT 3
 
 #define HF_NODES_MAX 1024
 #define HF_BUCKETS 65536
 #define HF_HOMES 3
 #define HF_NO_SLOT 0xffff
+#define HF_BIRTHS 65536 /* handshakes under way that are remembered */
 #define HF_COOKIE_BITS 22
 
 /** Addresses are IPv6, IPv4 as ::ffff:a.b.c.d; everything in network byte order. */
@@ -59,8 +60,10 @@ struct hf_config {
 	__u16 source_min;     /* source ports of the tunnel begin here */
 	__u16 source_span;    /* and are so many, as the tunnel device chooses them; 0: not known */
 	__u8 zero[2];
+	struct hf_vip vip;    /* one of the VIPs, the only one of most nodes */
+	__u8 rest[4];
 };
-_Static_assert(sizeof(struct hf_config) == 80, "");
+_Static_assert(sizeof(struct hf_config) == 104, "");
 
 enum hf_state {
 	HF_EMPTY = 0,
@@ -120,13 +123,16 @@ struct hf_ticket {
 };
 _Static_assert(sizeof(struct hf_ticket) == 16, "");
 
-/** A SYN-ACK of ours whose handshake is under way. */
+/**
+ * A SYN-ACK of ours whose handshake is under way, in the place that the flow's hash says. The last to
+ * come has the place. Name and generation are written as one word: whoever reads them needs no lock.
+ */
 struct hf_birth {
-	__u32 generation;
-	__be32 isn;
-	__u32 told; /* 1 when the event went out */
+	__u64 name; /* generation, 31 bits of another hash of the flow, and whether its event went out */
+	__be32 isn; /* to know a SYN-ACK that is sent again */
+	__u32 zero;
 };
-_Static_assert(sizeof(struct hf_birth) == 12, "");
+_Static_assert(sizeof(struct hf_birth) == 16, "");
 
 /** A flow of ours with an established socket. */
 struct hf_own {

@@ -66,11 +66,14 @@ struct {
 	__type(value, struct hf_ticket);
 } hf_tickets SEC(".maps");
 
-/* Handshakes of ours. Apart from the tickets, so that a SYN flood evicts nobody's ticket. */
+/*
+ * Handshakes of ours. A flood of them overwrites others' places, which costs those one event more when
+ * they are completed; it evicts no ticket. Nothing is locked, compared, evicted or deleted.
+ */
 struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 16384);
-	__type(key, struct hf_key);
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, HF_BIRTHS);
+	__type(key, __u32);
 	__type(value, struct hf_birth);
 } hf_births SEC(".maps");
 
@@ -147,9 +150,15 @@ static __always_inline void count(__u32 which)
 		(*n)++;
 }
 
-static __always_inline int is_vip(const __be32 *address, __be16 port)
+static __always_inline int is_vip(const struct hf_config *c, const __be32 *address, __be16 port)
 {
 	struct hf_vip vip = {};
+
+	/* The map's hash and comparison cost as much as all that parsing does. */
+	if (port == c->vip.port && address[3] == c->vip.address[3] &&
+	    address[2] == c->vip.address[2] && address[1] == c->vip.address[1] &&
+	    address[0] == c->vip.address[0])
+		return 1;
 
 	__builtin_memcpy(vip.address, address, 16);
 	vip.port = port;
@@ -178,10 +187,10 @@ static __always_inline int within(__u32 limit, __u32 most)
 }
 
 /*
- * The bucket of a flow, the same on every node: MurmurHash3 (Appleby, public domain) over the nine
- * words, as keyHash in src/proto/ticket-key.ts. The seed is secret to the cluster, so a client cannot aim its ports at one home.
+ * MurmurHash3 (Appleby, public domain) over the nine words, as keyHash in src/proto/ticket-key.ts. The
+ * seed is secret to the cluster, so a client cannot aim its ports at one home.
  */
-static __always_inline __u32 bucket_of(const struct hf_key *key, __u32 seed)
+static __always_inline __u32 hash_of(const struct hf_key *key, __u32 seed)
 {
 	const __u32 *word = (const __u32 *)key;
 	__u32 h = seed;
@@ -200,12 +209,18 @@ static __always_inline __u32 bucket_of(const struct hf_key *key, __u32 seed)
 	h ^= h >> 13;
 	h *= 0xc2b2ae35;
 	h ^= h >> 16;
-	return h & (HF_BUCKETS - 1);
+	return h;
+}
+
+/* The bucket of a flow, the same on every node. */
+static __always_inline __u32 bucket_of(const struct hf_key *key, __u32 seed)
+{
+	return hash_of(key, seed) & (HF_BUCKETS - 1);
 }
 
 /* `what` is a kind, and a detail in its second byte. */
 static __noinline void tell(__u32 what, __u32 slot, __u32 generation, const struct hf_key *key,
-			    const struct hf_config *c)
+			    __u32 bucket)
 {
 	/* The agent polls: waking it for each record would cost more than the record. */
 	struct hf_event *event = bpf_ringbuf_reserve(&hf_events, sizeof(*event), 0);
@@ -217,7 +232,7 @@ static __noinline void tell(__u32 what, __u32 slot, __u32 generation, const stru
 	event->kind = what;
 	event->detail = what >> 8;
 	event->slot = slot;
-	event->bucket = bucket_of(key, c->hash_seed);
+	event->bucket = bucket;
 	event->zero = 0;
 	event->generation = generation;
 	__builtin_memcpy(&event->key, key, sizeof(*key));

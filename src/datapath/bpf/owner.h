@@ -38,8 +38,8 @@ static __always_inline int cookie_is_ours(struct __sk_buff *skb, const struct pa
  */
 static __always_inline int held_here(struct __sk_buff *skb, const struct packet *p, __u8 *state)
 {
+	struct tcp_request_sock *handshake;
 	struct bpf_sock_tuple tuple;
-	struct hf_birth *birth;
 	struct bpf_sock *sk;
 	int held;
 
@@ -71,10 +71,9 @@ static __always_inline int held_here(struct __sk_buff *skb, const struct packet 
 		 * our kernel would reset the connection that another node made of it.
 		 */
 		held = HELD_WEAK;
-		birth = bpf_map_lookup_elem(&hf_births, &p->key);
-		if (birth && p->parsed == P_TCP && p->flags & TCP_ACK)
-			held = bpf_ntohl(p->ack) == bpf_ntohl(birth->isn) + 1 ? HELD_SOCKET
-									       : HELD_NOT;
+		handshake = bpf_skc_to_tcp_request_sock(sk);
+		if (handshake && p->parsed == P_TCP && p->flags & TCP_ACK)
+			held = bpf_ntohl(p->ack) == handshake->snt_isn + 1 ? HELD_SOCKET : HELD_NOT;
 		break;
 	default:
 		held = HELD_SOCKET;
