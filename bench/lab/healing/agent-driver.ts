@@ -112,6 +112,12 @@ async function isAnnounced(lab: Lab, pop: PopPlan): Promise<boolean> {
   return status?.state === 'up' && status.routing.ok;
 }
 
+/** Whether the node seals TLS tickets with the mesh's key: one of its own no other node can open. */
+async function hasMeshTicketKey(lab: Lab, pop: PopPlan): Promise<boolean> {
+  const keys = (await ask(lab, pop, '/mesh/keys')) as { ticketKeyEpoch: number } | undefined;
+  return (keys?.ticketKeyEpoch ?? 0) > 0;
+}
+
 /** Ends what was started, and what has taken its place. */
 async function endAgent(site: Site | undefined, signal: NodeJS.Signals): Promise<void> {
   if (site === undefined) return;
@@ -168,6 +174,8 @@ export const agentDriver: HealingDriver = {
       const status = await agentStatus(lab, pop);
       if (status?.state !== 'running') return false;
       if (status.members.alive < wanted || status.homes.nodes < wanted) return false;
+      if (isWithin(lab) && lab.tls !== undefined && !(await hasMeshTicketKey(lab, pop)))
+        return false;
       return !announces(lab) || (await isAnnounced(lab, pop));
     };
     await waitUntil(ready, {
