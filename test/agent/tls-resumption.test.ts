@@ -1,49 +1,17 @@
 /** A TLS session ticket of one node resumes at all others, also while its key is replaced. */
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { join } from 'node:path';
-import { text } from 'node:stream/consumers';
 import { after, before, describe, test } from 'node:test';
 import { makePair, withoutOpenssl } from '../config/pem.ts';
 import { ask, eventually, NodeUnderTest } from '../supervisor/node-under-test.ts';
+import {
+  opensslHandshake as handshake,
+  type TlsVersion,
+  TLS_VERSIONS as VERSIONS,
+} from '../supervisor/openssl-client.ts';
 import { MeshOfNodes } from './mesh-of-nodes.ts';
 
-const VERSIONS = ['tls1_2', 'tls1_3'] as const;
-type Version = (typeof VERSIONS)[number];
 const NAMES = ['a', 'b', 'c'] as const;
-
-interface Handshake {
-  readonly resumed: boolean;
-  /** Whether the request on the connection was answered. */
-  readonly answered: boolean;
-  /** Hexadecimal name of the key that sealed the newest ticket. */
-  readonly keyName: string;
-}
-
-/** One connection of `openssl s_client` with one request. */
-async function handshake(
-  url: string,
-  version: Version,
-  session: { in?: string; out?: string } = {},
-): Promise<Handshake> {
-  const args = ['s_client', '-connect', new URL(url).host, '-servername', 'a.example']
-    .concat([`-${version}`, '-ign_eof'])
-    .concat(session.in === undefined ? [] : ['-sess_in', session.in])
-    .concat(session.out === undefined ? [] : ['-sess_out', session.out]);
-  const client = spawn('openssl', args, { stdio: ['pipe', 'pipe', 'ignore'], timeout: 20_000 });
-  client.stdin.write('GET / HTTP/1.1\r\nHost: a.example\r\nConnection: close\r\n\r\n');
-  const [output] = await Promise.all([text(client.stdout), once(client, 'exit')]);
-  client.stdin.destroy();
-  const [, how] = /^(New|Reused), TLSv1\.[23]/m.exec(output) ?? [];
-  assert.ok(how !== undefined, output);
-  const names = [...output.matchAll(/TLS session ticket:\s+0000 - ((?:[0-9a-f]{2}[ -]){16})/g)];
-  return {
-    resumed: how === 'Reused',
-    answered: output.includes('HTTP/1.1 308'),
-    keyName: (names.at(-1)?.[1] ?? '').replaceAll(/[^0-9a-f]/g, ''),
-  };
-}
 
 describe('TLS session tickets', { skip: withoutOpenssl, timeout: 180_000 }, () => {
   let mesh: MeshOfNodes;
@@ -58,7 +26,7 @@ describe('TLS session tickets', { skip: withoutOpenssl, timeout: 180_000 }, () =
   };
   const resumes = async (
     where: readonly string[],
-    version: Version,
+    version: TlsVersion,
     ticket: string,
     when: string,
   ): Promise<void> => {
