@@ -19,8 +19,10 @@ typedef struct {
 } CORE possible_net_t;
 
 struct in6_addr {
-	__be32 word[4];
-};
+	union {
+		__be32 u6_addr32[4];
+	} in6_u;
+} CORE;
 
 struct sock_common {
 	__be32 skc_daddr;
@@ -43,6 +45,9 @@ struct inet_sock {
 struct tcp_request_sock {
 	__u32 snt_isn;
 } CORE;
+
+/* Reads behind a pointer as if it were of another type. Costs nothing: the verifier does it. */
+extern void *bpf_rdonly_cast(const void *at, __u32 type) __ksym;
 
 /* Stable numbers of the kernel's interface. */
 #define ETH_HEAD 14

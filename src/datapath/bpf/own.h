@@ -9,9 +9,17 @@
 #include "maps.h"
 #include "parse.h"
 
-/* The tracepoint's socket may be read as it is; only what lies behind `struct sock` needs a helper. */
+static __always_inline void copy6(__be32 *to, const struct in6_addr *from)
+{
+	to[0] = from->in6_u.u6_addr32[0];
+	to[1] = from->in6_u.u6_addr32[1];
+	to[2] = from->in6_u.u6_addr32[2];
+	to[3] = from->in6_u.u6_addr32[3];
+}
+
 static __always_inline int key_of(struct sock *sk, struct hf_key *key)
 {
+	const struct inet_sock *inet = bpf_rdonly_cast(sk, bpf_core_type_id_kernel(struct inet_sock));
 	const struct sock_common *s = &sk->__sk_common;
 	__u16 family = s->skc_family;
 
@@ -20,14 +28,14 @@ static __always_inline int key_of(struct sock *sk, struct hf_key *key)
 		mapped(key->vip, s->skc_rcv_saddr);
 	} else if (family == AF_INET6) {
 		/* Also right for IPv4 on an IPv6 socket: the kernel keeps the mapped form here. */
-		BPF_CORE_READ_INTO(&key->client, s, skc_v6_daddr);
-		BPF_CORE_READ_INTO(&key->vip, s, skc_v6_rcv_saddr);
+		copy6(key->client, &s->skc_v6_daddr);
+		copy6(key->vip, &s->skc_v6_rcv_saddr);
 	} else {
 		return -1;
 	}
 	key->client_port = s->skc_dport;
 	/* At CLOSE the kernel has already given skc_num back. */
-	key->vip_port = BPF_CORE_READ((struct inet_sock *)sk, inet_sport);
+	key->vip_port = inet->inet_sport;
 	return 0;
 }
 
