@@ -119,3 +119,29 @@ test('a PoP that only the mesh has lost goes on serving what it has', options, a
   assert.deepEqual(moves(result), []);
   assert.deepEqual(result.resetsSent['pop-b'], 0);
 });
+
+test(
+  'when the origin fails for all, the last node that is well stays announced, and the other is back',
+  options,
+  async () => {
+    const { result, scenario } = await healed('origin-down', 'holdfast', 4, {
+      durationMs: 26_000,
+      clients: { download: 1, upload: 1, websocket: 2 },
+      events: [
+        { atMs: 1_000, do: 'origin-down', pop: 'a' },
+        { atMs: 1_000, do: 'await-route', pop: 'b', withinMs: PATIENCE_MS },
+        { atMs: 10_000, do: 'origin-down' },
+        // Degraded like B, and the router's first choice: so it has come back.
+        { atMs: 10_000, do: 'await-route', pop: 'a', withinMs: PATIENCE_MS },
+      ],
+    });
+    assert.deepEqual(complaints(result, scenario.expected), [], JSON.stringify(result.examples));
+    assert.deepEqual(moves(result), [
+      ['pop-a', 'pop-b'],
+      ['pop-b', 'pop-a'],
+    ]);
+    const [a, b] = result.announcements;
+    assert.deepEqual([a?.withdrawals, b?.withdrawals], [1, 0]);
+    assert.ok((b?.updates ?? 0) >= 1, 'B says that it is degraded');
+  },
+);
