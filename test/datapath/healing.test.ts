@@ -44,6 +44,14 @@ function expectFine(result: Result, text?: string): void {
   if (text !== undefined) assert.equal(result.text, text);
 }
 
+/** A job's process takes its time to start: the session lives when the kernel of PoP `pop` has it. */
+async function session(pops: Pops, pop = 0): Promise<void> {
+  for (let tries = 0; [...pops.datapaths[pop]!.own].length === 0; tries++) {
+    assert.ok(tries < 1_000, 'a session begins');
+    await sleep(5);
+  }
+}
+
 for (const underlay of FAMILIES) {
   describe(`sessions through pop switches, tunnel on IPv${underlay}`, { skip }, () => {
     let pops: Pops;
@@ -146,8 +154,8 @@ for (const underlay of FAMILIES) {
     });
 
     test('the kernel heals alone while no agent runs, and the next agent takes over', async () => {
-      const job = pops.job({ family: 4, kind: 'echo', amount: 150, everyMs: 5 });
-      await sleep(100);
+      const job = pops.job({ family: 4, kind: 'echo', amount: 600, everyMs: 5 });
+      await session(pops);
       const boot = pops.datapaths[1]!.boot;
       const before = pops.datapaths[1]!.verdicts.read();
       for (let pop = 0; pop < 3; pop++) pops.stopAgent(pop);
@@ -166,7 +174,7 @@ for (const underlay of FAMILIES) {
 
     test('when its owner is declared dead, a session is reset at its next packet', async () => {
       const job = pops.job({ family: 4, kind: 'echo', amount: 50, everyMs: 20, timeoutMs: 3_000 });
-      await sleep(100);
+      await session(pops);
       await pops.route({ to: 1 });
       await sleep(100);
       const [b, c] = [pops.datapaths[1]!, pops.datapaths[2]!];
@@ -187,14 +195,14 @@ for (const underlay of FAMILIES) {
       await pops.route({ to: 1 });
       pops.connected = false;
       const job = pops.job({ family: 4, kind: 'echo', amount: 50, everyMs: 20, timeoutMs: 5_000 });
-      await sleep(100);
+      await session(pops, 1);
       // Not to the first home: it is A, and so on to B if A had a ticket.
       await pops.route({ to: 2 });
       const result = await job;
       await pops.route({ to: 0 });
       pops.connected = true;
       assert.equal(result.error, 'ECONNRESET');
-      assert.ok(result.elapsedMs > 100 + pops.datapaths[2]!.graceMs, `${result.elapsedMs} ms`);
+      assert.ok(result.elapsedMs > pops.datapaths[2]!.graceMs, `${result.elapsedMs} ms`);
     });
 
     test('every switch was told, and nothing was lost on the way', async () => {
