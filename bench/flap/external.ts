@@ -18,6 +18,7 @@ import { requirePrograms } from '../lab/requirements.ts';
 import { type ScenarioAction, timeline } from '../lab/scenarios/scenario.ts';
 import { Sessions } from '../lab/sessions.ts';
 import { cellOf } from './cell.ts';
+import { failureText } from './failure.ts';
 import { type FlapPlan, type PlannedCell, remainingMs } from './plan.ts';
 import type { SuiteProgress } from './progress.ts';
 import type { FlapCell, FlapResult } from './result.ts';
@@ -57,7 +58,7 @@ export async function runExternal(plan: FlapPlan, options: ExternalOptions): Pro
         progress.done(summary(measured));
       } catch (error) {
         if (signal?.aborted) break;
-        const [message = ''] = (error instanceof Error ? error.message : String(error)).split('\n');
+        const message = failureText(error);
         record.fail(cell, message);
         progress.done(`failed: ${message}`);
       }

@@ -12,6 +12,7 @@ import type { Family } from '../lab/topology.ts';
 import { collectVersions } from '../lab/versions.ts';
 import { describeMachine } from '../measure/machine.ts';
 import { cellOf, keyOf, scenarioInResult } from './cell.ts';
+import { failureText } from './failure.ts';
 import { type FlapPlan, type PlannedCell, remainingMs, sharesLab } from './plan.ts';
 import type { SuiteProgress } from './progress.ts';
 import {
@@ -128,7 +129,7 @@ export async function runSuite(plan: FlapPlan, options: SuiteOptions): Promise<F
         progress.done(summary(measured));
       } catch (error) {
         if (signal?.aborted) break;
-        const [message = ''] = (error instanceof Error ? error.message : String(error)).split('\n');
+        const message = failureText(error);
         record.fail(cell, message);
         progress.done(`failed: ${message}`);
         await remove();

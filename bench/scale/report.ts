@@ -1,5 +1,6 @@
 /** The result of the scale simulation, as data and as tables. A core without IO. */
 import { DIRECTORY_SETTINGS } from '../../src/sync/directory/settings.ts';
+import type { BenchReport } from '../measure/bench-report.ts';
 import {
   type Envelope,
   envelopeLines,
@@ -248,6 +249,12 @@ export function assumptions({ options, figures }: ScaleReport): string[] {
     lines.push('Where nothing is given, the simulated mesh had not settled within 90 s.');
   }
   return lines;
+}
+
+/** In the form of the other benchmarks: all of it is facts, as a simulated clock has no base. */
+export function scaleForm(report: ScaleReport): BenchReport {
+  const method = [...report.method, ...assumptions(report)];
+  return { ...report, method, scenarios: [], facts: scaleTables(report) };
 }
 
 export function scaleText(report: ScaleReport, layout: Layout): string {

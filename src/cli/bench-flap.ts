@@ -10,6 +10,7 @@ import {
   renderComparison,
   renderCsv,
   renderHtml,
+  renderMarkdown,
   renderTable,
 } from '../../bench/flap/report/report.ts';
 import type { FlapResult } from '../../bench/flap/result.ts';
@@ -23,8 +24,11 @@ import { serverNamed, servers } from '../../bench/lab/servers/registry.ts';
 import type { Family } from '../../bench/lab/topology.ts';
 import { BenchError } from '../../bench/measure/errors.ts';
 import { FileError, readBoundedFile } from '../config/bounded-file.ts';
+import { typedCommand } from './bench-command.ts';
+import { checkOutputs } from './bench-output.ts';
 import { ExitError, exitCodes } from './exit.ts';
 import { labAction } from './lab.ts';
+import { requireWritable } from './output-files.ts';
 
 /** A full run with many repetitions has some tens of megabytes. */
 const RESULT_BYTES_MAX = 268_435_456;
@@ -43,6 +47,7 @@ interface FlapFlags {
   json?: string;
   html?: string;
   csv?: string;
+  markdown?: string;
   compare?: string;
 }
 
@@ -118,12 +123,15 @@ export function registerBenchFlap(program: Command): void {
     )
     .option('--json <file>', 'write the result as JSON; - for standard output')
     .option('--html <file>', 'write a report to look at')
-    .option('--csv <file>', 'write the table as CSV')
+    .option('--csv <file>', 'write every run as a line of CSV')
+    .option('--markdown <file>', 'write the tables as Markdown')
     .option('--compare <file>', 'compare with the JSON of an earlier run')
     .action((flags: FlapFlags) => labAction(() => flap(flags)));
 }
 
 async function flap(flags: FlapFlags): Promise<number> {
+  checkOutputs(flags);
+  requireWritable({ '--csv': flags.csv });
   const plan = planOf(flags);
   const { target, onEvent, serverCommand } = flags;
   const before = flags.compare === undefined ? undefined : readResult(flags.compare);
@@ -133,7 +141,7 @@ async function flap(flags: FlapFlags): Promise<number> {
   const result = await interruptible(async (signal) => {
     const options = {
       suite: suiteName(flags),
-      command: typed(),
+      command: typedCommand(),
       seed: flags.seed ?? plan.cells[0]?.seed ?? 1,
       serverCommand,
       progress,
@@ -172,13 +180,24 @@ function readResult(file: string): FlapResult {
 
 /** Said before the run and not after it. */
 function requireSameSessions(before: FlapResult, plan: FlapPlan, suite: string): void {
+  const refuse = (why: string): never => {
+    throw new LabError(`--compare: ${why}`, 'ERR_LAB_USAGE');
+  };
   const seed = plan.cells[0]?.seed;
   if (before.suite !== suite || before.seed !== seed) {
-    throw new LabError(
-      `--compare: the old run is of the suite "${before.suite}" with --seed ${before.seed}, this one would be "${suite}" with ${seed}`,
-      'ERR_LAB_USAGE',
+    refuse(
+      `the old run is of the suite "${before.suite}" with --seed ${before.seed}, this one would be "${suite}" with ${seed}`,
     );
   }
+  const families = (cells: readonly { readonly family: Family }[]) =>
+    [...new Set(cells.map(({ family }) => family))].sort().join(',');
+  const [old, planned] = [families(before.rows), families(plan.cells)];
+  if (old !== planned) refuse(`the old run has --family ${old}, this one would have ${planned}`);
+  const known = new Set(before.rows.map((row) => JSON.stringify([row.scenario, row.contender])));
+  const both = plan.cells.some(({ scenario, contender }) =>
+    known.has(JSON.stringify([scenario.name, contender.name])),
+  );
+  if (!both) refuse('the old run has none of these scenarios with these servers');
 }
 
 /** Prints what has changed. @returns Whether anything has become worse. */
@@ -190,7 +209,8 @@ function hasRegressed(before: FlapResult, now: FlapResult, { json }: FlapFlags):
 }
 
 /** The table for people, JSON for programs; both never share a stream. */
-async function publish(result: FlapResult, { json, html, csv }: FlapFlags): Promise<void> {
+async function publish(result: FlapResult, flags: FlapFlags): Promise<void> {
+  const { json, html, csv, markdown } = flags;
   const text = `${JSON.stringify(result)}\n`;
   const table = `\n${renderTable(result).join('\n')}\n`;
   (json === '-' ? process.stderr : process.stdout).write(table);
@@ -198,6 +218,7 @@ async function publish(result: FlapResult, { json, html, csv }: FlapFlags): Prom
   else if (json !== undefined) await writeFile(json, text);
   if (html !== undefined) await writeFile(html, renderHtml(result));
   if (csv !== undefined) await writeFile(csv, renderCsv(result));
+  if (markdown !== undefined) await writeFile(markdown, renderMarkdown(result));
 }
 
 const suiteName = ({ suite, scenario, target }: FlapFlags): string => {
@@ -252,13 +273,4 @@ function serversOf({ server, serverCommand, target }: FlapFlags): string[] {
   // Says at once what is wrong with it.
   commandServer(serverCommand, 4);
   return [...named, 'command'];
-}
-
-/** What was typed, from `holdfast` on, so that it can be typed again. */
-function typed(): string {
-  const quoted = process.argv.slice(2).map((word) => {
-    if (/^[\w@%+=:,./-]+$/.test(word)) return word;
-    return `'${word.replaceAll("'", "'\\''")}'`;
-  });
-  return ['holdfast', ...quoted].join(' ');
 }

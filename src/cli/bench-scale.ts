@@ -1,29 +1,31 @@
 /** `holdfast bench scale`: what a mesh beyond this machine would cost, by simulation. */
 import { writeFile } from 'node:fs/promises';
 import type { Command } from 'commander';
+import { benchHtml } from '../../bench/measure/bench-report.ts';
 import { BenchError } from '../../bench/measure/errors.ts';
+import { benchMarkdown } from '../../bench/measure/markdown.ts';
 import { ConsoleProgress } from '../../bench/measure/progress.ts';
-import { scaleText } from '../../bench/scale/report.ts';
+import { scaleForm, scaleText } from '../../bench/scale/report.ts';
 import { runScale, SCALE_DEFAULTS, SCALE_STEPS } from '../../bench/scale/run.ts';
 import { version } from '../version.ts';
 import { benchCommand, typedCommand } from './bench-command.ts';
+import { type OutputFlags, outputOptions } from './bench-output.ts';
 import { ExitError, exitCodes } from './exit.ts';
 import { columns } from './table.ts';
 
-interface ScaleFlags {
+interface ScaleFlags extends OutputFlags {
   nodes: string;
   flows: string;
   life: string;
   loss: string;
   fibreFactor: string;
   seed: string;
-  json?: string;
 }
 
 /** Adds `holdfast bench scale`. */
 export function registerBenchScale(program: Command): void {
   const { nodes, flows, lifeS, loss, fibreFactor, seed } = SCALE_DEFAULTS;
-  benchCommand(program)
+  const command = benchCommand(program)
     .command('scale')
     .description('a mesh of hundreds of nodes and millions of flows, simulated')
     .option('--nodes <n>', 'nodes of the mesh, 10 to 500', String(nodes))
@@ -31,9 +33,8 @@ export function registerBenchScale(program: Command): void {
     .option('--life <seconds>', 'mean life of a flow', String(lifeS))
     .option('--loss <share>', 'share of the mesh’s datagrams lost', String(loss))
     .option('--fibre-factor <n>', 'length of ways over the line of sight', String(fibreFactor))
-    .option('--seed <n>', 'seed of everything that is drawn', String(seed))
-    .option('--json <file>', 'also write the result as JSON; - for standard output')
-    .action(scale);
+    .option('--seed <n>', 'seed of everything that is drawn', String(seed));
+  outputOptions(command).action(scale);
 }
 
 async function scale(flags: ScaleFlags): Promise<void> {
@@ -55,6 +56,9 @@ async function scale(flags: ScaleFlags): Promise<void> {
     (flags.json === '-' ? process.stderr : process.stdout).write(table);
     if (flags.json === '-') process.stdout.write(text);
     else if (flags.json !== undefined) await writeFile(flags.json, text);
+    const form = [scaleForm(report)];
+    if (flags.html !== undefined) await writeFile(flags.html, benchHtml(form));
+    if (flags.markdown !== undefined) await writeFile(flags.markdown, benchMarkdown(form));
   } catch (error) {
     progress.close();
     if (error instanceof BenchError && error.code === 'ERR_BENCH_USAGE') {

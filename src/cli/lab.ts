@@ -30,6 +30,7 @@ import { serverNamed, servers } from '../../bench/lab/servers/registry.ts';
 import { removeLab, stopRunner } from '../../bench/lab/teardown.ts';
 import { DELAY_MS_MAX, type Family, LOSS_PERCENT_MAX, POPS_MAX } from '../../bench/lab/topology.ts';
 import { withLab } from '../../bench/lab/with-lab.ts';
+import { ConfigError, formatProblem } from '../config/problem.ts';
 import { ExitError, exitCodes } from './exit.ts';
 
 /** A whole number within bounds, for commander. */
@@ -93,6 +94,11 @@ export async function labAction(work: () => Promise<number>): Promise<void> {
     if (error instanceof Interrupted) throw new ExitError(error.exitCode, error.message);
     if (error instanceof LabError && error.source === 'usage') {
       throw new ExitError(exitCodes.usage, error.message);
+    }
+    if (error instanceof ConfigError) {
+      // The files that these commands read are scenarios.
+      const places = error.problems.map(formatProblem).join('\n');
+      throw new ExitError(exitCodes.config, `the scenario cannot be used:\n${places}`);
     }
     throw error;
   }

@@ -56,9 +56,17 @@ test('gaps and rates count only beyond the spread of both runs', () => {
   assert.deepEqual(measures(gaps(10, 20, 30), gaps(31, 32, 33)), [], 'less than the old spread');
   assert.deepEqual(measures(gaps(20, 21, 22), gaps(23, 24, 40)), [], 'less than the new spread');
   assert.deepEqual(measures(gaps(20), gaps(90)), [], 'one repetition has no spread');
-  assert.deepEqual(measures(transfers(10, 11), transfers(5, 6)), ['bytesPerS']);
-  assert.deepEqual(measures(transfers(5, 6), transfers(10, 11)), []);
+  assert.deepEqual(measures(gaps(20, 21), gaps(90, 91)), [], 'nor have two to speak of');
+  assert.deepEqual(measures(transfers(10, 11, 12), transfers(5, 6, 7)), ['bytesPerS']);
+  assert.deepEqual(measures(transfers(5, 6, 7), transfers(10, 11, 12)), []);
   assert.deepEqual(measures(gaps(40, 41, 42), gaps(20, 21, 22)), []);
+});
+
+test('differences that nobody would notice are none', () => {
+  assert.deepEqual(measures(gaps(10, 10, 11), gaps(14, 14, 14)), [], 'less than 5 ms');
+  assert.deepEqual(measures(gaps(200, 201, 202), gaps(215, 216, 217)), [], 'less than a tenth');
+  assert.deepEqual(measures(gaps(10, 10, 11), gaps(16, 16, 17)), ['gapP99Ms']);
+  assert.deepEqual(measures(transfers(100, 101, 102), transfers(93, 94, 95)), []);
 });
 
 test('what could be run before and failed now is a regression', () => {
@@ -88,9 +96,13 @@ test('runs of another suite, seed or family are refused in words', () => {
 test('a comparison in words ends with how it came out', () => {
   const good = renderComparison(compare(sample(), sample()));
   assert.equal(good.at(-1), 'No regression: 6 rows compared.');
-  const bad = renderComparison(compare(gaps(20, 21), gaps(40, 41)));
+  const bad = renderComparison(compare(gaps(20, 20, 21), gaps(40, 40, 41)));
   assert.equal(bad.at(-1), '1 regression: 6 rows compared.');
-  assert.ok(bad.some((line) => line.includes('gap p99, ms: 20.5 (20–21) → 40.5 (40–41)')));
+  const both = changed({ gapP99Ms: spreadOf([90, 90, 91]), gapMaxMs: spreadOf([95, 95, 96]) });
+  const calm = changed({ gapP99Ms: spreadOf([20, 20, 21]), gapMaxMs: spreadOf([25, 25, 26]) });
+  const two = renderComparison(compare(calm, both));
+  assert.equal(two.filter((line) => line.includes(', IPv4')).length, 1, 'named once');
+  assert.ok(bad.some((line) => line.includes('gap p99, ms: 20 (20–21) → 40 (40–41)')));
   for (const line of [...good, ...bad]) assert.ok([...line].length <= 80, line);
   const evil = hostile('\u001b[2J\u009bevil');
   const lines = renderComparison(compare(evil, { ...evil, rows: evil.rows.slice(1) }));

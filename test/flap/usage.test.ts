@@ -24,6 +24,18 @@ const WRONG: readonly [what: string, args: string[], said: RegExp][] = [
   ],
   ['a comparison with nothing', ['--compare', '/nonexistent.json'], /--compare: .* does not exist/],
   ['a comparison of other seeds', ['--compare', SAMPLE, '--seed', '8'], /with --seed 1, this one/],
+  [
+    'a comparison of other IP versions',
+    ['--compare', SAMPLE, '--family', '6'],
+    /has --family 4, this one would have 6/,
+  ],
+  ['a comparison of other servers', ['--compare', SAMPLE, '--server', 'caddy'], /none of these/],
+  [
+    'a report where there is no directory',
+    ['--json', '/nowhere/x.json'],
+    /--json: the directory \/nowh/,
+  ],
+  ['a table in place of a directory', ['--csv', tmpdir()], /--csv: .* is a directory/],
   ['the same scenario twice', ['--scenario', 'pmtu,pmtu'], /two scenarios are named "pmtu"/],
 ];
 

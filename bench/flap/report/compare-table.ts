@@ -6,12 +6,12 @@ import { clean } from './table.ts';
 const WIDTH = 78;
 const MISSING_SHOWN_MAX = 20;
 
-/** Regressions first; the last line says how it came out. */
+/** Regressions first, old → new, median (least–greatest); the last line says how it came out. */
 export function renderComparison(comparison: Comparison): string[] {
   const { regressions, improvements, compared, missing, notes } = comparison;
   const lines = [
-    ...section('Worse', regressions),
-    ...section('Better', improvements),
+    ...section('Worse than before: old → new, median (least–greatest)', regressions),
+    ...section('Better than before', improvements),
     ...missing.slice(0, MISSING_SHOWN_MAX).flatMap((text) => wrap(clean(text), WIDTH)),
   ];
   if (missing.length > MISSING_SHOWN_MAX)
@@ -26,15 +26,16 @@ export function renderComparison(comparison: Comparison): string[] {
   return lines;
 }
 
+/** Changes of one scenario and contender stand under one line. */
 function section(title: string, changes: readonly Change[]): string[] {
   if (changes.length === 0) return [];
   const lines = [title];
-  for (const change of changes) {
-    const { scenario, contender, family } = change;
-    lines.push(
-      ...wrap(clean(`  ${scenario}, ${contender}, IPv${family}`), WIDTH).map((line) => `  ${line}`),
-    );
-    lines.push(`    ${change.title}: ${change.old} → ${change.new}`);
+  let last = '';
+  for (const { scenario, contender, family, title: measure, old, new: now } of changes) {
+    const where = clean(`${scenario}, ${contender}, IPv${family}`);
+    if (where !== last) lines.push(...wrap(where, WIDTH - 2).map((line) => `  ${line}`));
+    last = where;
+    lines.push(`    ${measure}: ${old} → ${now}`);
   }
   return [...lines, ''];
 }

@@ -2,7 +2,8 @@
  * Two runs of the same suite beside each other: what became worse. A core without IO.
  *
  * Survival needs no statistics: with one seed the same sessions are made, so one that is lost is
- * lost. Times and rates differ from run to run; they count only beyond the spread of both runs.
+ * lost. Times and rates differ from run to run; they count only beyond the spread of both runs, and
+ * only when the difference is worth a word.
  */
 
 import { BenchError } from '../../measure/errors.ts';
@@ -10,16 +11,24 @@ import type { Spread } from '../../measure/statistics.ts';
 import type { FlapResult, FlapRow } from '../result.ts';
 import { survivedText } from './figures.ts';
 
-/** What is compared besides survival, and whether more or less of it is better. */
+/**
+ * What is compared besides survival, whether more or less of it is better, and the least difference
+ * that counts: a machine that is busier for a minute moves gaps by some milliseconds.
+ */
 const MEASURES = [
-  ['gapP50Ms', 'gap p50, ms', 'less'],
-  ['gapP99Ms', 'gap p99, ms', 'less'],
-  ['gapMaxMs', 'longest gap, ms', 'less'],
-  ['connectP99Ms', 'connect p99, ms', 'less'],
-  ['addedRttMs', 'detour adds, ms', 'less'],
-  ['bytesPerS', 'bytes per second', 'more'],
-  ['messagesPerS', 'messages per second', 'more'],
+  ['gapP50Ms', 'gap p50, ms', 'less', 5],
+  ['gapP99Ms', 'gap p99, ms', 'less', 5],
+  ['gapMaxMs', 'longest gap, ms', 'less', 5],
+  ['connectP99Ms', 'connect p99, ms', 'less', 5],
+  ['addedRttMs', 'detour adds, ms', 'less', 1],
+  ['bytesPerS', 'bytes per second', 'more', 0],
+  ['messagesPerS', 'messages per second', 'more', 0],
 ] as const;
+
+/** The least difference that counts, as a share of the greater median. */
+const SHARE_LEAST = 0.1;
+/** With two repetitions each, one run lies beyond the other by chance in every third case. */
+const REPETITIONS_LEAST = 3;
 
 export type MeasureName = (typeof MEASURES)[number][0];
 
@@ -131,9 +140,10 @@ function* changes(old: FlapRow, now: FlapRow): Generator<[Change, boolean]> {
     } as const;
     if (before !== after) yield [change, after < before];
   }
-  for (const [measure, title, better] of MEASURES) {
+  for (const [measure, title, better, least] of MEASURES) {
     const [before, after] = [old[measure], now[measure]];
     if (before === null || after === null || !isBeyondSpread(before, after)) continue;
+    if (!isWorthAWord(before.median, after.median, least)) continue;
     const isWorse = better === 'less' ? after.median > before.median : after.median < before.median;
     yield [{ ...base, measure, title, old: spreadText(before), new: spreadText(after) }, isWorse];
   }
@@ -169,12 +179,17 @@ const survivedShare = ({ sessions: { survived, started } }: FlapRow): number =>
 
 /**
  * True when no value of one run lies among those of the other, and the medians are farther apart
- * than either run's own values. One repetition has no spread, so it proves nothing.
+ * than either run's own values. A few repetitions have no spread to speak of, so they prove nothing.
  */
 function isBeyondSpread(a: Spread, b: Spread): boolean {
-  if (a.count < 2 || b.count < 2) return false;
+  if (a.count < REPETITIONS_LEAST || b.count < REPETITIONS_LEAST) return false;
   if (a.min <= b.max && b.min <= a.max) return false;
   return Math.abs(a.median - b.median) > Math.max(a.max - a.min, b.max - b.min);
+}
+
+function isWorthAWord(before: number, after: number, least: number): boolean {
+  const difference = Math.abs(after - before);
+  return difference >= least && difference >= SHARE_LEAST * Math.max(before, after);
 }
 
 function spreadText({ median, min, max }: Spread): string {
@@ -193,10 +208,10 @@ function notesOf(old: FlapResult, now: FlapResult): string[] {
       notes.push(`In the ${which} run ${run.failures.length} runs have no result.`);
     }
   }
-  const single = [...old.rows, ...now.rows].some(({ repetitions }) => repetitions < 2);
-  if (single) {
+  const few = [...old.rows, ...now.rows].some(({ repetitions }) => repetitions < REPETITIONS_LEAST);
+  if (few) {
     notes.push(
-      'Where there was one repetition only, times and rates have no spread and are not judged.',
+      `Where a run has fewer than ${REPETITIONS_LEAST} repetitions, times and rates have no spread and are not judged, only survival is: --repetitions ${REPETITIONS_LEAST} in both runs.`,
     );
   }
   const machine = ({ machine: { cpuModel, cpus, kernel } }: FlapResult) =>

@@ -96,6 +96,7 @@ export function headlineText(result: FlapResult): string {
   const of = ({ survived, started }: Totals) => `${grouped(survived)} of ${grouped(started)}`;
   if (on.started > 0) parts.push(`with the agent ${of(on)} sessions survived`);
   if (off.started > 0) parts.push(`without it ${of(off)}`);
+  if (result.rows.length === 0) return 'Nothing was measured.';
   if (parts.length === 0) return 'No scenario in which the owner lives was measured.';
   return `Where the PoP that holds the sessions lives, ${parts.join(', ')}.`;
 }

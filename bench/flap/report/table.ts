@@ -27,7 +27,6 @@ export function renderTable(result: FlapResult): string[] {
     `Flap benchmark · suite ${clean(suite)} · seed ${seed} · ${tookText(tookMs)}${state}`,
     ...wrap(headlineText(result), WIDTH),
     ...survivalLines(result),
-    '',
     ...numberLines(result),
   ];
   const found = surprises(result).map(clean);
@@ -62,6 +61,7 @@ const families = (result: FlapResult): number[] =>
   [...new Set(result.rows.map(({ family }) => family))].sort();
 
 function survivalLines(result: FlapResult): string[] {
+  if (result.rows.length === 0) return [];
   const scenarios = scenariosRun(result);
   const names = scenarios.map(({ name }) => name.length);
   const nameWidth = Math.min(NAME_WIDTH_MAX, Math.max(8, ...names)) + 1;
@@ -103,8 +103,10 @@ const NUMBERS: readonly (readonly [string, number, (row: FlapRow) => string])[] 
 function numberLines(result: FlapResult): string[] {
   const nameWidth = WIDTH - NUMBERS.reduce((sum, [, width]) => sum + width, 0);
   const many = families(result).length > 1;
-  const lines = ['medians of the repetitions; gaps between echoes in ms'];
+  if (result.rows.length === 0) return [];
+  const lines = ['', 'medians of the repetitions; gaps between echoes in ms'];
   for (const { name } of scenariosRun(result)) {
+    if (!result.rows.some(({ scenario }) => scenario === name)) continue;
     const heads = NUMBERS.map(([title, width]) => right(title, width));
     lines.push('', `${fit(clean(name), nameWidth)}${heads.join('')}`);
     for (const contender of result.contenders) {
