@@ -225,7 +225,9 @@ export class HoldfastNode {
       refusal: () => {
         const { state } = this.#supervisor;
         if (state !== 'running') return `the node is ${state}`;
-        return this.#agent.isDraining ? 'the node is draining: resume it first' : undefined;
+        return this.#agent.isDraining
+          ? 'the node is draining: say "holdfast resume" first'
+          : undefined;
       },
       older: async () => (await this.#predecessor?.collect(false))?.releases.length ?? 0,
       sockets: () => this.#sockets.all,

@@ -198,7 +198,9 @@ export class AgentProcess {
   /** Never rejects: an agent that is silent or gone answers 503. */
   ask(path: string, query = '', body = ''): Promise<AdminAnswer> {
     if (!this.isWanted) {
-      const error = 'this node has no mesh: add "mesh" to its configuration';
+      const error = path.startsWith('/announce')
+        ? 'this node announces nothing: that needs "mesh", "datapath" and "announce" in its configuration'
+        : 'this node has no mesh: add "mesh" to its configuration';
       return Promise.resolve({ status: 404, body: { error } });
     }
     if (!this.#isUp) return Promise.resolve(SILENT);

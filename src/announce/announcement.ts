@@ -15,8 +15,8 @@ import type { AnnounceState } from './state.ts';
 
 /** How often everything is looked at. */
 const LOOK_MS = 1_000;
-/** A command waits this long for the routing to be told. */
-const TELL_MS = 2_000;
+/** A command waits this long for the routing to follow, so that it can say whether it does. */
+const FOLLOW_MS = 2_000;
 
 /** The levels that are written; a pino logger is one. */
 export interface AnnounceLog {
@@ -147,6 +147,7 @@ export class Announcement {
    */
   async drain(forMs = this.#options.drain.deadlineMs, isKept = true): Promise<void> {
     const convergeMs = Math.min(this.#options.drain.convergeMs, forMs);
+    this.#observation = this.#deps.look();
     const { sessions } = this.#observation;
     if (this.#announcer.plan === undefined) {
       this.#atStart = { sessions, delivered: this.#deps.delivered() };
@@ -155,6 +156,8 @@ export class Announcement {
     // First, so that no node picks this one for anything new.
     this.#deps.setDraining(true);
     this.#announcer.drain(performance.now(), { forMs, convergeMs });
+    // One that had begun already may be far beyond its first phase.
+    this.#announcer.observe(performance.now(), this.#observation);
     this.#keepDrain();
     await this.#settle();
   }
@@ -177,6 +180,7 @@ export class Announcement {
 
   /** Everything that was asked to end has ended. */
   closed(): void {
+    this.#observation = this.#deps.look();
     this.#announcer.closed(performance.now());
     this.#follow();
   }
@@ -205,7 +209,7 @@ export class Announcement {
 
   async #settle(): Promise<void> {
     this.#follow();
-    await this.#loop.settled(TELL_MS);
+    await this.#loop.followed(FOLLOW_MS);
   }
 
   /** Carries out what was decided. */

@@ -19,8 +19,10 @@ export interface Routing {
 /** Renewals within the dead-man time: two may fail. */
 const RENEWALS = 3;
 const VERIFY_MS = 5_000;
-/** After a change the routing needs a moment. */
-const VERIFY_SOON_MS = 500;
+/** After a change, from question to question while the routing does not follow yet. */
+const VERIFY_SOON_MS = 100;
+/** After a change the routing has this long to follow before it is said not to. */
+const FOLLOW_MS = 1_500;
 const RETRY_MIN_MS = 500;
 const RETRY_MAX_MS = 5_000;
 const UNKNOWN: Verification = { ok: false, problem: 'not asked yet', found: [] };
@@ -31,11 +33,15 @@ export class DriverLoop {
   readonly #changed: (routing: Routing) => void;
   #wanted: { state: AnnounceState; reason: string } | undefined;
   #applied: AnnounceState | null = null;
+  #appliedMs = 0;
+  /** What the verification is about. */
+  #verified: AnnounceState | null = null;
   #failure = '';
   #verification: Verification = UNKNOWN;
   #retryMs = RETRY_MIN_MS;
-  #running: Promise<void> | undefined;
+  #running = false;
   #again = false;
+  readonly #waiting = new Set<() => void>();
   #applyTimer: NodeJS.Timeout | undefined;
   #verifyTimer: NodeJS.Timeout | undefined;
   #told = '';
@@ -68,11 +74,17 @@ export class DriverLoop {
   }
 
   /** Resolves when what is wanted now was told, or could not be within that time. */
-  async settled(waitMs: number): Promise<void> {
-    const { promise, resolve } = Promise.withResolvers<void>();
-    const timer = setTimeout(resolve, waitMs);
-    while (this.#running !== undefined) await Promise.race([this.#running, promise]);
-    clearTimeout(timer);
+  settled(waitMs: number): Promise<void> {
+    return this.#until(waitMs, () => !this.#running);
+  }
+
+  /**
+   * Resolves when {@link routing} is about what is wanted now: the routing was told and asked, or
+   * could not be told. At the latest after that time.
+   */
+  followed(waitMs: number): Promise<void> {
+    const isAsked = () => this.#failure !== '' || this.#verified === this.#applied;
+    return this.#until(waitMs, () => !this.#running && isAsked());
   }
 
   /** Renews once more, so that a successor has the whole time, and lets go. */
@@ -88,17 +100,37 @@ export class DriverLoop {
 
   #run(): void {
     if (this.#closed || this.#wanted === undefined) return;
-    if (this.#running !== undefined) {
+    if (this.#running) {
       this.#again = true;
       return;
     }
     clearTimeout(this.#applyTimer);
-    this.#running = this.#apply().finally(() => {
-      this.#running = undefined;
-      if (!this.#again) return;
-      this.#again = false;
-      this.#run();
+    this.#running = true;
+    void this.#apply().then(() => {
+      this.#running = false;
+      if (this.#again) {
+        this.#again = false;
+        this.#run();
+      }
+      this.#wake();
     });
+  }
+
+  async #until(waitMs: number, good: () => boolean): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const look = () => {
+      if (good()) resolve();
+    };
+    const timer = setTimeout(resolve, waitMs);
+    this.#waiting.add(look);
+    look();
+    await promise;
+    clearTimeout(timer);
+    this.#waiting.delete(look);
+  }
+
+  #wake(): void {
+    for (const look of this.#waiting) look();
   }
 
   async #apply(): Promise<void> {
@@ -106,8 +138,12 @@ export class DriverLoop {
     let nextMs = this.#renewMs;
     try {
       await this.#driver.apply(state, reason);
-      if (this.#applied !== state) this.#verifyIn(VERIFY_SOON_MS);
-      this.#applied = state;
+      if (this.#applied !== state) {
+        this.#applied = state;
+        this.#appliedMs = performance.now();
+        this.#verified = null;
+        this.#verifyIn(VERIFY_SOON_MS);
+      }
       this.#failure = '';
       this.#retryMs = RETRY_MIN_MS;
     } catch (error) {
@@ -130,9 +166,16 @@ export class DriverLoop {
     const asked = this.#applied;
     if (asked !== null) {
       const verification = await this.#driver.verify(asked);
+      const isEarly = performance.now() - this.#appliedMs < FOLLOW_MS;
       // What was asked of the state before says nothing about this one.
-      if (asked === this.#applied) this.#verification = verification;
+      if (asked !== this.#applied || (!verification.ok && isEarly)) {
+        this.#verifyIn(VERIFY_SOON_MS);
+        return;
+      }
+      this.#verification = verification;
+      this.#verified = asked;
       this.#tell();
+      this.#wake();
     }
     // What is not as it should be is looked at more often.
     this.#verifyIn(this.#verification.ok ? VERIFY_MS : VERIFY_MS / 2);

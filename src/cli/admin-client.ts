@@ -5,7 +5,6 @@ import { AddressError, formatHostPort, type HostPort } from '../config/address.t
 import { parseListener } from '../config/listener.ts';
 import { adminAddressOf } from '../config/load.ts';
 import { DEFAULT_ADMIN, DEFAULT_ADMIN_PORT } from '../config/schema.ts';
-import { configOption } from './config-flags.ts';
 import { ExitError, exitCodes } from './exit.ts';
 
 const ANSWER_BYTES_MAX = 16_777_216;
@@ -19,7 +18,11 @@ export function addAdminFlags(command: Command): Command {
         `admin address of the node, e.g. 127.0.0.1:2019 (default: that of --config, else ${DEFAULT_ADMIN})`,
       ).env('HOLDFAST_ADMIN'),
     )
-    .addOption(configOption());
+    .addOption(
+      new Option('-c, --config <file>', 'configuration file that says the admin address').env(
+        'HOLDFAST_CONFIG',
+      ),
+    );
 }
 
 /** Where the flags, the environment or the file say that the admin server is. Throws {@link ExitError}. */
@@ -76,7 +79,7 @@ export async function askAdmin(
 function unreachableText(address: HostPort, error: Error): string {
   const where = formatHostPort(address);
   if ((error as NodeJS.ErrnoException).code === 'ECONNREFUSED') {
-    return `no node answers at ${where}: is "holdfast run" running, and is its admin address this one? (--admin, HOLDFAST_ADMIN)`;
+    return `no node answers at ${where}: is "holdfast run" or "holdfast agent" running, and is its admin address this one? (--admin, HOLDFAST_ADMIN)`;
   }
   if (error instanceof SyntaxError) {
     return `what answers at ${where} is not holdfast: check --admin or HOLDFAST_ADMIN`;

@@ -2,7 +2,7 @@
 import type { AgentAnnounceStatus } from '../agent/agent-announce.ts';
 import type { AgentStatus } from '../agent/agent-status.ts';
 import type { SwitchedFlow } from '../agent/switched-flows.ts';
-import { columns, durationText } from './table.ts';
+import { columns, durationText, sessionsText } from './table.ts';
 
 /** Switched flows shown. */
 const SHOWN_MAX = 12;
@@ -41,7 +41,7 @@ export function agentText(status: AgentStatus, alone = true): string {
 /** One line; `holdfast announce` tells more. */
 function announcesText({ state, hold, drain, routing }: AgentAnnounceStatus): string {
   const held = hold === 'auto' ? '' : `, held ${hold}`;
-  const draining = drain === null ? '' : `, ${drain.phase}, ${drain.sessions} sessions left`;
+  const draining = drain === null ? '' : `, ${drain.phase}, ${sessionsText(drain.sessions)} left`;
   return `${state}${held}${draining} (${routing.driver} ${routing.ok ? 'follows' : 'does not follow'})`;
 }
 

@@ -4,7 +4,7 @@ import type { AgentAnnounceStatus } from '../agent/agent-announce.ts';
 import { runExabgpProgram } from '../announce/exabgp-program.ts';
 import { addAdminFlags, adminAddress, askAdmin } from './admin-client.ts';
 import { ExitError, exitCodes } from './exit.ts';
-import { columns, durationText } from './table.ts';
+import { columns, durationText, sessionsText } from './table.ts';
 
 const ANNOUNCE_TIMEOUT_MS = 6_000;
 const DEFAULT_SOCKET = '/run/holdfast/exabgp.sock';
@@ -84,7 +84,7 @@ export async function askAnnounce(
   const reason = (reply.body as { error?: string }).error ?? `it answers ${reply.status}`;
   throw new ExitError(
     reply.status === 503 ? exitCodes.unreachable : exitCodes.runtime,
-    `nothing was changed: ${reason}`,
+    method === 'GET' ? reason : `nothing was changed: ${reason}`,
   );
 }
 
@@ -102,7 +102,7 @@ export function announceText(status: AgentAnnounceStatus): string {
     ['announced', `${state}, for ${durationText(sinceMs)}`],
     ...reasons.map((reason, i) => [i === 0 ? 'because' : '', reason]),
     ['hold', hold === 'auto' ? 'auto' : `${hold}, since ${holdAt}`],
-    ...(drain === null ? [] : [['drain', `${drain.phase}, ${drain.sessions} sessions left`]]),
+    ...(drain === null ? [] : [['drain', `${drain.phase}, ${sessionsText(drain.sessions)} left`]]),
     ['routing', `${routing.driver}, ${routing.ok ? 'follows' : 'does not follow'}`],
     ...(first === '' ? [] : [['problem', first]]),
   ]);

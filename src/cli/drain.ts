@@ -5,7 +5,7 @@ import type { AgentAnnounceStatus } from '../agent/agent-announce.ts';
 import { addAdminFlags } from './admin-client.ts';
 import { announceText, askAnnounce } from './announce.ts';
 import { ExitError, exitCodes } from './exit.ts';
-import { durationText } from './table.ts';
+import { durationText, sessionsText } from './table.ts';
 
 const LOOK_MS = 1_000;
 const UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 };
@@ -39,6 +39,11 @@ Examples:
     )
     .action(async (options: { for?: string; wait?: boolean; json?: boolean }) => {
       const said = options.for === undefined ? {} : { forMs: timeMs(options.for) };
+      const { drain } = await askAnnounce(command, 'GET', '/announce');
+      if (drain !== null) {
+        const since = durationText(drain.elapsedMs);
+        process.stderr.write(`a drain was begun ${since} ago: times count from there\n`);
+      }
       const status = await askAnnounce(command, 'POST', '/announce/drain', said);
       if (status.othersWell === 0) {
         process.stderr.write('warning: no other node is well: clients lose their service\n');
@@ -57,6 +62,8 @@ export function registerResume(program: Command): void {
     .description('Puts the node back into service: its health decides what is announced.')
     .option('--json', 'print everything for programs');
   addAdminFlags(command).action(async (options: { json?: boolean }) => {
+    const { drain } = await askAnnounce(command, 'GET', '/announce');
+    if (drain === null) process.stderr.write('no drain was under way: nothing to undo\n');
     const status = await askAnnounce(command, 'POST', '/announce/resume', {});
     process.stdout.write(
       options.json ? `${JSON.stringify(status, null, 2)}\n` : announceText(status),
@@ -94,7 +101,8 @@ export function progressText({ drain, state, routing }: AgentAnnounceStatus): st
       : phase === 'waiting'
         ? `, closed in ${durationText(deadlineInMs)}`
         : '';
-  return `${phase} for ${durationText(elapsedMs)}: route ${route}${next}; ${sessions} of ${sessionsAtStart} sessions left, ${healed} packets healed`;
+  // While it converges, new ones come still.
+  return `${phase} for ${durationText(elapsedMs)}: route ${route}${next}; ${sessionsText(sessions)} left, ${sessionsAtStart} at the start; ${healed} packets healed`;
 }
 
 function timeMs(text: string): number {

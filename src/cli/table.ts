@@ -39,3 +39,8 @@ export function durationText(ms: number): string {
     .map(([amount, unit]) => `${amount} ${unit}`)
     .join(' ');
 }
+
+/** `1 session`, `2 sessions`. */
+export function sessionsText(count: number): string {
+  return `${count} ${count === 1 ? 'session' : 'sessions'}`;
+}

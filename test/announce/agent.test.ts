@@ -72,7 +72,10 @@ describe('an agent that announces', { skip, timeout: 240_000 }, () => {
   });
 
   test('obeys a hold, over a restart too, and a drain until it is resumed', async () => {
-    assert.equal(stage.command('announce', 'off').status, 0);
+    const off = stage.command('announce', 'off');
+    assert.equal(off.status, 0, off.stderr);
+    // The answer is about what was wanted, not about what was found before.
+    assert.match(off.stdout, /announced\s+down[\s\S]*bird, follows\n\s+marker on no device/);
     await until(why, withdrawn);
     process.kill(stage.ask<{ agent: { pid: number } }>('/status')!.agent.pid, 'SIGKILL');
     stage.holdfast('agent');
@@ -89,8 +92,10 @@ describe('an agent that announces', { skip, timeout: 240_000 }, () => {
     const { nodes } = stage.ask<{ nodes: { draining: boolean }[] }>('/mesh/nodes')!;
     assert.equal(nodes[0]?.draining, true);
 
-    assert.equal(stage.command('resume').status, 0);
+    assert.match(stage.command('drain', '--wait').stderr, /a drain was begun .* ago/);
+    assert.equal(stage.command('resume').stderr, '');
     await until(why, () => announced(100));
+    assert.equal(stage.command('resume').stderr, 'no drain was under way: nothing to undo\n');
     stage.command('drain', '--for', '1h');
     await until(why, () => announced(300));
     assert.equal(stage.seen(4)?.communities, '(65535,0)');

@@ -98,7 +98,10 @@ test('a node that does not answer exits 4 and says what to check', async () => {
   for (const command of ['status', 'reload']) {
     const result = await holdfast([command, '--admin', '127.0.0.1:1']);
     assert.equal(result.code, 4);
-    assert.match(result.stderr, /no node answers at 127\.0\.0\.1:1: is "holdfast run" running/);
+    assert.match(
+      result.stderr,
+      /no node answers at 127\.0\.0\.1:1: is "holdfast run" or "holdfast agent" running/,
+    );
   }
   const other = createServer((_, reply) => reply.end('<html>')).listen(0, '127.0.0.1');
   after(() => other.close());
