@@ -56,3 +56,7 @@ export const AGENT_PATHS = {
   '/announce/drain': 'POST',
   '/announce/resume': 'POST',
 } as const;
+
+/** To who asks about an announcement that there is not. */
+export const ANNOUNCES_NOTHING =
+  'this node announces nothing: that needs "mesh", "datapath" and "announce" in its configuration';

@@ -9,7 +9,7 @@ import type { LoadedConfig } from '../config/load.ts';
 import type { Config } from '../config/schema.ts';
 import { HoldfastError } from '../errors.ts';
 import { RestartDelay } from '../supervisor/restart-delay.ts';
-import { AGENT_PATHS, type FromAgent, type ToAgent } from './agent-messages.ts';
+import { AGENT_PATHS, ANNOUNCES_NOTHING, type FromAgent, type ToAgent } from './agent-messages.ts';
 import type { AgentStatus } from './agent-status.ts';
 
 const ASK_TIMEOUT_MS = 3_000;
@@ -199,7 +199,7 @@ export class AgentProcess {
   ask(path: string, query = '', body = ''): Promise<AdminAnswer> {
     if (!this.isWanted) {
       const error = path.startsWith('/announce')
-        ? 'this node announces nothing: that needs "mesh", "datapath" and "announce" in its configuration'
+        ? ANNOUNCES_NOTHING
         : 'this node has no mesh: add "mesh" to its configuration';
       return Promise.resolve({ status: 404, body: { error } });
     }

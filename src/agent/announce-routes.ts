@@ -2,6 +2,7 @@
 import type { AdminAnswer, AdminRoutes } from '../admin/admin-server.ts';
 import { HOLDS } from '../announce/announcer.ts';
 import type { AgentAnnounce } from './agent-announce.ts';
+import { ANNOUNCES_NOTHING } from './agent-messages.ts';
 
 /** Longest drain, a day. */
 const FOR_MAX_MS = 86_400_000;
@@ -12,8 +13,7 @@ export function announceRoutes(announce: AgentAnnounce | undefined): AdminRoutes
     (act: (announce: AgentAnnounce, body: string) => Promise<AdminAnswer | undefined>) =>
     async ({ body }: { body: string }): Promise<AdminAnswer> => {
       if (announce === undefined) {
-        const error = 'this node announces nothing: add "announce" to its configuration';
-        return { status: 409, body: { error } };
+        return { status: 409, body: { error: ANNOUNCES_NOTHING } };
       }
       return (await act(announce, body)) ?? { status: 200, body: announce.status };
     };

@@ -9,6 +9,7 @@ import { MeshNode } from '../sync/mesh-node.ts';
 import type { TicketKeysTaker } from './agent.ts';
 import { meshMetrics } from './agent-metrics.ts';
 import { type AgentStatus, driftReasons } from './agent-status.ts';
+import { announceRoutes } from './announce-routes.ts';
 import { logKeyring, logKeysChanged } from './keyring-log.ts';
 import { meshRoutes } from './mesh-routes.ts';
 import { type MeshPart, meshPart } from './settings.ts';
@@ -67,7 +68,10 @@ export class MeshAgentNode {
     this.#node = node;
     void logKeyring(node.mesh, this.log);
     this.log.info({ mesh: node.mesh.address }, 'agent is up, without a datapath');
-    return { source: this.#source(node), routes: meshRoutes(node.admin) };
+    return {
+      source: this.#source(node),
+      routes: { ...meshRoutes(node.admin), ...announceRoutes(undefined) },
+    };
   }
 
   /** Tells all nodes that this one finishes what it has. */

@@ -15,6 +15,7 @@ import { program } from './node-under-test.ts';
 
 const directory = fileURLToPath(new URL('../../docs/operate/', import.meta.url));
 const pages = readdirSync(directory).map((name) => readFileSync(join(directory, name), 'utf8'));
+const adminPage = readFileSync(join(directory, '../reference/admin.md'), 'utf8');
 const page = (name: string) => readFileSync(join(directory, name), 'utf8');
 const VIPS = ['192.0.2.10', '2001:db8::10'];
 
@@ -141,7 +142,7 @@ test('segment sizes of the guide are those of the datapath', () => {
   }
 });
 
-test('metrics of the guide are exported by a node with agent and announcement', {
+test('requests and metrics of the guide are those of a node with agent and announcement', {
   skip: skipReason,
   timeout: 120_000,
 }, async (t) => {
@@ -164,12 +165,25 @@ test('metrics of the guide are exported by a node with agent and announcement', 
   );
   main = status.pid;
   const metrics = stage.output('curl', '-s', 'http://127.0.0.1:2019/metrics');
-  const exported = new Set([...metrics.matchAll(/^# TYPE (\w+)/gm)].map(([, name]) => name));
+  const exported = new Set([...metrics.matchAll(/^# TYPE (\w+)/gm)].map(([, name = '']) => name));
   const named = new Set(
     pages.flatMap((text) => [...text.matchAll(/\bholdfast_\w+/g)].map(([name]) => name)),
   );
   assert.ok(named.size > 20);
   for (const name of named) assert.ok(exported.has(name), `${name} is not exported`);
+  // The reference has all of them; of some kinds by the beginning of their names.
+  const shown = [...adminPage.matchAll(/\bholdfast_\w+…?/g)].map(([name]) => name);
+  const kinds = shown.filter((name) => name.endsWith('…')).map((name) => name.slice(0, -1));
+  for (const name of shown) assert.ok(name.endsWith('…') || exported.has(name), `${name}: none`);
+  for (const name of exported) {
+    const isShown = shown.includes(name) || kinds.some((kind) => name.startsWith(kind));
+    assert.ok(isShown, `${name} is not in the reference`);
+  }
+  const known = stage.output('curl', '-s', 'http://127.0.0.1:2019/no-such-thing');
+  assert.deepEqual(
+    new Set(adminPage.match(/(?<=^\| `)(?:GET|POST) \/[\w/-]+/gm)),
+    new Set(known.match(/(?:GET|POST) \/[\w/-]+/g)),
+  );
   // Labels, too, where the guide gives one with its value.
   for (const text of pages) {
     for (const [, label, value] of text.matchAll(/\{(\w+)="(\w+)"\}/g)) {
