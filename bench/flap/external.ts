@@ -215,8 +215,10 @@ function tell(
 ): Promise<string> {
   if (command === undefined) return Promise.resolve('no command was given for events');
   const { promise, resolve, reject } = Promise.withResolvers<string>();
+  // A process group of its own: what the command has started ends with it.
   const child = spawn('sh', ['-c', command], {
-    stdio: ['ignore', 'pipe', 'inherit'],
+    stdio: ['ignore', 'pipe', 'pipe'],
+    detached: true,
     env: {
       ...process.env,
       HOLDFAST_EVENT: action.do,
@@ -224,18 +226,38 @@ function tell(
       HOLDFAST_EVENT_AT_MS: String(Math.round(atMs)),
     },
   });
-  const timer = setTimeout(() => child.kill('SIGKILL'), HOOK_MS);
-  const stop = () => child.kill('SIGTERM');
+  const kill = (name: 'SIGKILL' | 'SIGTERM') => {
+    try {
+      if (child.pid !== undefined) process.kill(-child.pid, name);
+    } catch {
+      // It has ended by itself.
+    }
+  };
+  let late = false;
+  const timer = setTimeout(() => {
+    late = true;
+    kill('SIGKILL');
+  }, HOOK_MS);
+  const stop = () => kill('SIGTERM');
   signal?.addEventListener('abort', stop, { once: true });
   let said = '';
+  let complained = '';
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
     said = (said + text).slice(-HOOK_CHARS_MAX);
   });
-  const failed = (how: string) =>
-    reject(new LabError(`the command for the event "${action.do}" ${how}`, 'ERR_LAB_COMMAND'));
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    process.stderr.write(text);
+    complained = (complained + text).slice(-HOOK_CHARS_MAX);
+  });
+  const lastLine = (text: string) => text.trim().split('\n').at(-1) ?? '';
+  const failed = (how: string) => {
+    const text = `the command for the event "${action.do}" ${how}\n${lastLine(complained)}`;
+    reject(new LabError(text.trimEnd(), 'ERR_LAB_COMMAND'));
+  };
   child.on('error', (error) => failed(`cannot be run: ${error.message}`));
   child.on('close', (code, killed) => {
-    if (code === 0) resolve(said.trim().split('\n').at(-1) || 'done');
+    if (code === 0) resolve(lastLine(said) || 'done');
+    else if (late) failed(`took longer than ${HOOK_MS / 1_000} s and was killed`);
     else failed(killed === null ? `ended with code ${code}` : `ended by ${killed}`);
   });
   return promise.finally(() => {

@@ -23,7 +23,10 @@ export function markdownText(text: string): string {
 /** The command, when and where it ran, what took part. */
 export function markdownHead(envelope: Omit<Envelope, 'bench' | 'method'>): string[] {
   const { command, takenAt, machine, versions } = envelope;
-  const programs = Object.entries(versions).map(([name, version]) => `${name} ${version}`);
+  // Some versions begin with the program's name; the kernel and Node are the machine's.
+  const programs = Object.entries(versions)
+    .filter(([name]) => name !== 'kernel' && name !== 'node')
+    .map(([name, version]) => (version.startsWith(`${name}/`) ? version : `${name} ${version}`));
   const fence = '`'.repeat(
     1 + Math.max(2, ...[...command.matchAll(/`+/g)].map(([run]) => run.length)),
   );

@@ -1,5 +1,5 @@
 /** CPU time and memory of a process and all that it started, from /proc. */
-import { execFileSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { type ProcessStat, parseProcessStat, parseResidentBytes, treeOf } from './process-stat.ts';
 
@@ -7,7 +7,7 @@ let ticksPerSecond: number | undefined;
 
 /** `sysconf(_SC_CLK_TCK)`; 100 on nearly every Linux. */
 function clockTicks(): number {
-  ticksPerSecond ??= Number(execFileSync('getconf', ['CLK_TCK'], { encoding: 'utf8' })) || 100;
+  ticksPerSecond ??= Number(spawnSync('getconf', ['CLK_TCK'], { encoding: 'utf8' }).stdout) || 100;
   return ticksPerSecond;
 }
 

@@ -16,9 +16,11 @@ import { type BenchReport, enveloped, type Measured } from '../../bench/measure/
 import { ConsoleProgress, type Progress } from '../../bench/measure/progress.ts';
 import { meshSteps, runMeshBench } from '../../bench/mesh/run.ts';
 import { meshFullSize, meshQuickSize } from '../../bench/mesh/size.ts';
+import { HoldfastError } from '../errors.ts';
 import { version } from '../version.ts';
 import { benchCommand, stoppable, typedCommand } from './bench-command.ts';
 import { type OutputFlags, outputOptions, publishBench } from './bench-output.ts';
+import { exitCodes } from './exit.ts';
 
 /** One of the benchmarks, in full or quick. */
 interface Part {
@@ -83,13 +85,27 @@ async function runAll(flags: OutputFlags & { quick?: boolean }): Promise<void> {
   const runnable = list.filter(({ missing }) => missing === undefined);
   const progress = new ConsoleProgress(runnable.reduce((sum, { steps }) => sum + steps, 0));
   const reports: BenchReport[] = [];
-  await stoppable(async (signal) => {
-    for (const part of runnable) {
-      const measured = await part.run(progress, signal);
-      reports.push(enveloped(measured, typedCommand(), versionsOf(measured)));
-    }
-  }).finally(() => progress.close());
-  await publishBench(reports, flags);
+  let failed = 0;
+  try {
+    await stoppable(async (signal) => {
+      for (const part of runnable) {
+        try {
+          const measured = await part.run(progress, signal);
+          reports.push(enveloped(measured, typedCommand(), versionsOf(measured)));
+        } catch (error) {
+          signal.throwIfAborted();
+          if (!(error instanceof HoldfastError)) throw error;
+          failed += 1;
+          process.stderr.write(`bench: without ${part.name}: ${error.message}\n`);
+        }
+      }
+    });
+  } finally {
+    // What was measured until then is worth keeping, whatever ended it.
+    progress.close();
+    if (reports.length > 0) await publishBench(reports, flags);
+  }
+  if (failed > 0) process.exitCode = exitCodes.runtime;
 }
 
 /** Holdfast's, and those of the contenders where a benchmark names them. */

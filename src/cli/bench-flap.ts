@@ -103,11 +103,10 @@ export function registerBenchFlap(program: Command): void {
     .option('--server <names>', `${names} (default: ${SUITE_SERVERS.join(', ')})`, words)
     .option('--server-command <command>', 'any other server: cmd {listen} {app}')
     .addOption(
-      new Option('--agent <how>', 'with the agent (default: both; holdfast only with it)').choices([
-        'on',
-        'off',
-        'both',
-      ]),
+      new Option(
+        '--agent <how>',
+        'with the agent (default: both; holdfast only with it); with --target: whether it has one (default: nothing is expected)',
+      ).choices(['on', 'off', 'both']),
     )
     .option('--family <versions>', 'IP versions: 4, 6 or 4,6', families, [4] as Family[])
     .option('--repetitions <n>', 'how often each run is done', whole(1, 100))
@@ -136,6 +135,9 @@ async function flap(flags: FlapFlags): Promise<number> {
   const { target, onEvent, serverCommand } = flags;
   const before = flags.compare === undefined ? undefined : readResult(flags.compare);
   if (before !== undefined) requireSameSessions(before, plan, suiteName(flags));
+  if (target !== undefined && onEvent === undefined) {
+    process.stderr.write('bench: without --on-event nothing is done when an event is due\n');
+  }
   const progress = new SuiteConsole();
   let stopped: Interrupted | undefined;
   const result = await interruptible(async (signal) => {
@@ -251,8 +253,15 @@ function planOf(flags: FlapFlags): FlapPlan {
     families: family,
   };
   if (flags.target === undefined) return planFlap(options);
-  // Nothing of the lab is there: neither its servers nor its agents, and one address family.
-  const anywhere = scenarios.map((one) => ({ ...one, servers: [] }));
+  // Nothing of the lab is there: neither its servers nor its agents, and one address family. Who does
+  // not say whether the target heals is promised nothing.
+  const promised = agent === 'on' || agent === 'off';
+  const nothing = { on: 'any', off: 'any' } as const;
+  const anywhere = scenarios.map((one) => ({
+    ...one,
+    servers: [],
+    expected: promised ? one.expected : nothing,
+  }));
   const [first = 4] = family;
   return planFlap({
     ...options,

@@ -111,9 +111,26 @@ test('sessions that a server loses are counted as lost', async () => {
 test('a command that fails is a failure of the run, and what it said is kept', async () => {
   await withOrigin(async (port) => {
     const plan = planned({ clients: { keepalive: 1 } });
-    const { failures, cells } = await runExternal(plan, options(port, 'exit 3'));
+    const hook = 'echo no such route >&2; exit 3';
+    const { failures, cells } = await runExternal(plan, options(port, hook));
     assert.deepEqual(cells, []);
-    assert.match(failures[0]?.message ?? '', /the command for the event "flip" ended with code 3/);
+    assert.equal(
+      failures[0]?.message,
+      'the command for the event "flip" ended with code 3: no such route',
+    );
+  });
+});
+
+test('a command that hangs is stopped with all that it has started', async () => {
+  await withOrigin(async (port) => {
+    const controller = new AbortController();
+    const plan = planned({ clients: { keepalive: 1 } });
+    setTimeout(() => controller.abort(new Error('enough')), 1_500);
+    const fromMs = performance.now();
+    const hook = 'sleep 50; echo never';
+    const result = await runExternal(plan, { ...options(port, hook), signal: controller.signal });
+    assert.ok(performance.now() - fromMs < 20_000, 'sleep would hold its output open');
+    assert.deepEqual([result.cells, result.failures], [[], []]);
   });
 });
 

@@ -89,6 +89,9 @@ export function headline(result: FlapResult): { readonly on: Totals; readonly of
   };
 }
 
+/** Of a server outside the lab: only the clients were seen. */
+export const isExternal = ({ suite }: FlapResult): boolean => suite === 'external';
+
 /** In a sentence or two. */
 export function headlineText(result: FlapResult): string {
   const { on, off } = headline(result);
@@ -97,6 +100,8 @@ export function headlineText(result: FlapResult): string {
   if (on.started > 0) parts.push(`with the agent ${of(on)} sessions survived`);
   if (off.started > 0) parts.push(`without it ${of(off)}`);
   if (result.rows.length === 0) return 'Nothing was measured.';
+  // Of a server outside the lab nobody knows what it has beside it, nor what happened to its PoPs.
+  if (isExternal(result)) return `${of(totalsOf(result.rows))} sessions survived.`;
   if (parts.length === 0) return 'No scenario in which the owner lives was measured.';
   return `Where the PoP that holds the sessions lives, ${parts.join(', ')}.`;
 }
@@ -109,7 +114,14 @@ export function surprises({ rows }: FlapResult): string[] {
 }
 
 /** How it was measured, for people who do not know this project. */
-export const METHOD: readonly string[] = [
+export function methodOf(result: FlapResult): readonly string[] {
+  return isExternal(result) ? [OUTSIDE, ...METHOD.slice(1, 3)] : METHOD;
+}
+
+const OUTSIDE =
+  'Only the clients were seen: unmodified programs (curl, WebSocket, SSE) against an address of the user’s. What happened to the route is what the user’s own command did at each event; how it was done, and what the network thought of it, is not known here.';
+
+const METHOD: readonly string[] = [
   'Everything is real but the distance: kernels, TCP stacks, BGP daemons and clients run in network namespaces of one machine. Clients are unmodified (curl, WebSocket, SSE) and are told nothing of the route.',
   'A session survives when it ends as planned, with the right bytes or messages, through everything that happened. Reset: an error, a reset or an early close. Stalled: no progress within the limit. Corrupt: wrong bytes or order.',
   'A gap is the time between two echoes of one stream; those that touch the time after something happened are shown, and beside them those of the quiet time before. A stream that ended is no gap: it is counted as lost.',

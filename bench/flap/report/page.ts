@@ -9,7 +9,8 @@ import {
   grouped,
   headline,
   headlineText,
-  METHOD,
+  isExternal,
+  methodOf,
   rowsOf,
   scenariosRun,
   surprises,
@@ -57,7 +58,7 @@ ${failureTable(result)}
 <nav aria-label="Scenarios">${scenarios.map(({ name }, i) => html`<a href="#scenario-${String(i)}">${name}</a> `)}</nav>
 ${sections.map(({ markup }) => markup)}
 <h2 id="method">Method</h2>
-<ul class="plain">${METHOD.map((line) => html`<li>${line}</li>\n`)}</ul>
+<ul class="plain">${methodOf(result).map((line) => html`<li>${line}</li>\n`)}</ul>
 <h2 id="machine">Machine and versions</h2>
 ${machine(result)}
 <h2 id="again">Run it again</h2>
@@ -101,6 +102,14 @@ function tiles(result: FlapResult): Markup {
   const relayed = result.cells.reduce((sum, cell) => sum + (cell.relayedPackets ?? 0), 0);
   const flips = result.cells.reduce((sum, cell) => sum + cell.flips.length, 0);
   const good = on.survived === on.started ? 'good' : 'bad';
+  if (isExternal(result)) {
+    const all = { started: on.started + off.started, survived: on.survived + off.survived };
+    return html`<div class="tiles">
+${all.started === 0 ? NOTHING : share(all, 'survived', '')}
+<div class="tile"><b>${grouped(flips)}</b><span>events that move the route, in ${grouped(result.cells.length)} runs</span></div>
+</div>
+`;
+  }
   return html`<div class="tiles">
 ${on.started === 0 ? NOTHING : share(on, 'with the agent, owner alive', good)}
 ${off.started === 0 ? NOTHING : share(off, 'without it, owner alive', '')}
