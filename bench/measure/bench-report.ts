@@ -54,13 +54,16 @@ export function benchText(report: BenchReport, layout: Layout): string {
 export function benchHtml(reports: readonly BenchReport[]): string {
   const names = reports.map(({ bench }) => bench).join(', ');
   const [first] = reports;
-  const body = html`<header><h1>Benchmarks: ${names}</h1>
-<p>Ratios compare values of the same round on the same machine. Given are the median of all rounds and, in parentheses, the quartiles.</p></header>
+  const measured = reports.some(({ scenarios }) => scenarios.length > 0);
+  const reading = html`
+<p>Ratios compare values of the same round on the same machine. Given are the median of all rounds and, in parentheses, the quartiles.</p>`;
+  const body = html`<header><h1>Benchmarks: ${names}</h1>${measured ? reading : NOTHING}</header>
 <main>
 ${reports.map(section)}
 ${first === undefined ? NOTHING : machineSection(reports)}
 </main>`;
-  return page({ title: `Benchmarks: ${names}`, body });
+  // A number and its quartiles stay together; wide tables scroll.
+  return page({ title: `Benchmarks: ${names}`, body, styles: ['td { white-space: nowrap; }'] });
 }
 
 function section(report: BenchReport): Markup {
