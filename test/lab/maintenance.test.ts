@@ -145,3 +145,19 @@ test(
     assert.ok((b?.updates ?? 0) >= 1, 'B says that it is degraded');
   },
 );
+
+test(
+  'when a PoP is lost its clients are told, come again elsewhere and resume their TLS sessions',
+  options,
+  async () => {
+    const { result, scenario } = await healed('owner-lost', 'holdfast', 6, {
+      durationMs: 12_000,
+      clients: { websocket: 2, reconnect: 4 },
+      events: [{ atMs: 1_000, do: 'crash', pop: 'a', quietly: true }],
+    });
+    assert.deepEqual(complaints(result, scenario.expected), [], JSON.stringify(result.examples));
+    assert.deepEqual(moves(result), [['pop-a', 'pop-b']]);
+    const [{ resetSessions, reconnected, resumed } = {}] = result.deaths;
+    assert.deepEqual([resetSessions, reconnected, resumed], [2, 4, 4]);
+  },
+);
