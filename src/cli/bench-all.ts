@@ -85,19 +85,16 @@ async function runAll(flags: OutputFlags & { quick?: boolean }): Promise<void> {
   const runnable = list.filter(({ missing }) => missing === undefined);
   const progress = new ConsoleProgress(runnable.reduce((sum, { steps }) => sum + steps, 0));
   const reports: BenchReport[] = [];
-  let failed = 0;
+  let lacking = false;
   try {
     await stoppable(async (signal) => {
-      for (const part of runnable) {
-        try {
-          const measured = await part.run(progress, signal);
-          reports.push(enveloped(measured, typedCommand(), versionsOf(measured)));
-        } catch (error) {
-          signal.throwIfAborted();
-          if (!(error instanceof HoldfastError)) throw error;
-          failed += 1;
-          process.stderr.write(`bench: without ${part.name}: ${error.message}\n`);
+      for await (const done of measureAll(runnable, progress, signal)) {
+        if ('measured' in done) {
+          reports.push(enveloped(done.measured, typedCommand(), versionsOf(done.measured)));
+          continue;
         }
+        lacking = true;
+        process.stderr.write(`bench: without ${done.name}: ${done.failure}\n`);
       }
     });
   } finally {
@@ -105,7 +102,25 @@ async function runAll(flags: OutputFlags & { quick?: boolean }): Promise<void> {
     progress.close();
     if (reports.length > 0) await publishBench(reports, flags);
   }
-  if (failed > 0) process.exitCode = exitCodes.runtime;
+  if (lacking) process.exitCode = exitCodes.runtime;
+}
+
+/** One after the other; one that cannot be carried out costs the others nothing. Ends with `signal`. */
+export async function* measureAll(
+  list: readonly Part[],
+  progress: Progress,
+  signal: AbortSignal,
+): AsyncGenerator<{ name: string; measured: Measured } | { name: string; failure: string }> {
+  for (const { name, run } of list) {
+    signal.throwIfAborted();
+    try {
+      yield { name, measured: await run(progress, signal) };
+    } catch (error) {
+      signal.throwIfAborted();
+      if (!(error instanceof HoldfastError)) throw error;
+      yield { name, failure: error.message };
+    }
+  }
 }
 
 /** Holdfast's, and those of the contenders where a benchmark names them. */

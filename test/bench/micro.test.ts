@@ -14,8 +14,10 @@ import {
   enveloped,
 } from '../../bench/measure/bench-report.ts';
 import { type Contest, contestSteps, runContest } from '../../bench/measure/contest.ts';
+import { BenchError } from '../../bench/measure/errors.ts';
 import { processTree } from '../../bench/measure/process-usage.ts';
 import { silentProgress } from '../../bench/measure/progress.ts';
+import { measureAll } from '../../src/cli/bench-all.ts';
 import { typedCommand } from '../../src/cli/bench-command.ts';
 import { columns } from '../../src/cli/table.ts';
 
@@ -99,6 +101,31 @@ test('bench homes, tiny: every part serves every ticket and has a base', async (
   assert.ok((table?.rows.length ?? 0) >= 9);
   for (const row of table?.rows ?? []) assert.doesNotMatch(row.join(), /NaN|Infinity/);
   assert.equal(processTree(process.pid).length, 1, 'no process is left');
+});
+
+test('bench all: a part that cannot be carried out costs the others nothing, and a stop ends it', async () => {
+  const controller = new AbortController();
+  const stop = new BenchError('enough', 'ERR_BENCH_INTERRUPTED');
+  const missing = new BenchError('wrk is not installed', 'ERR_BENCH_PROGRAM_MISSING');
+  const good = { bench: 'homes', takenAt: '', machine, method: [], scenarios: [] };
+  const part = (name: string, run: () => Promise<typeof good>) => ({ name, steps: 1, run });
+  const parts = [
+    part('edge', () => Promise.reject(missing)),
+    part('homes', async () => good),
+    part('mesh', async () => {
+      controller.abort(stop);
+      throw new Error('a process was stopped');
+    }),
+    part('never', () => assert.fail('it was stopped before')),
+  ];
+  const done: string[] = [];
+  const all = async () => {
+    for await (const one of measureAll(parts, silentProgress, controller.signal)) {
+      done.push(`${one.name} ${'failure' in one ? one.failure : one.measured.bench}`);
+    }
+  };
+  await assert.rejects(all, (error) => error === stop);
+  assert.deepEqual(done, ['edge wrk is not installed', 'homes homes']);
 });
 
 const machine = {
