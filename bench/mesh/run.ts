@@ -60,7 +60,7 @@ class MeshBench {
   readonly #size: MeshSize;
   readonly #signal: AbortSignal;
   readonly #delivered = new Map<string, DeliveryResult>();
-  readonly #facts = new Map<string, [string, string]>();
+  readonly #facts = new Map<string, { readonly value: number; readonly text: string }>();
 
   constructor(size: MeshSize, signal: AbortSignal) {
     this.#size = size;
@@ -87,21 +87,24 @@ class MeshBench {
     const plan = { ...this.#size.chaos, seed: 1, signal: this.#signal };
     const { kills, liveTickets, lost, stale } = await measureChaos(plan);
     const what = `${kills} kills in ${plan.seconds} s at ${short(plan.ticketsPerS)} tickets/s`;
-    this.#note('chaos', `${what}: live flows`, String(liveTickets));
-    this.#note('lost', `${what}: not known at a home (must be 0)`, String(lost));
-    this.#note('stale', `${what}: ended and still known (must be 0)`, String(stale));
+    this.#note(`${what}: live flows`, liveTickets, String(liveTickets));
+    this.#note(`${what}: not known at a home (must be 0)`, lost, String(lost));
+    this.#note(`${what}: ended and still known (must be 0)`, stale, String(stale));
     progress.done();
   }
 
   facts(): FactTable[] {
     if (this.#facts.size === 0) return [];
     const about =
-      'what must be right whatever the machine, so it has no base: counts, and shares in time, of the last round';
-    return [{ name: 'counts', about, head: ['', 'value'], rows: [...this.#facts.values()] }];
+      'what is promised, as shipped: counts, shares in time and times of a simulated clock, the worst of all rounds; for these no base is needed';
+    const rows = [...this.#facts].map(([name, { text }]) => [name, text]);
+    return [{ name: 'promises', about, head: ['', 'value'], rows }];
   }
 
-  #note(key: string, name: string, value: string): void {
-    this.#facts.set(key, [name, value]);
+  /** Keeps the greatest value of all rounds. */
+  #note(name: string, value: number, text: string): void {
+    const known = this.#facts.get(name);
+    if (known === undefined || value > known.value) this.#facts.set(name, { value, text });
   }
 
   /** One run of each contender and round tells of time, processor and bytes. */
@@ -170,14 +173,11 @@ class MeshBench {
     ];
   }
 
-  #noteDelivery(name: string, result: DeliveryResult): void {
-    const percent = (result.inTimeShare * 100).toFixed(3);
-    this.#note(`${name} in time`, `delivery, ${name}: known within 20 ms`, `${percent} %`);
-    this.#note(
-      `${name} missing`,
-      `delivery, ${name}: missing after repair (must be 0)`,
-      String(result.missing),
-    );
+  #noteDelivery(name: string, { inTimeShare, missing }: DeliveryResult): void {
+    const percent = `${(inTimeShare * 100).toFixed(3)} %`;
+    this.#note(`delivery, ${name}: known within 20 ms`, 1 - inTimeShare, percent);
+    const text = `delivery, ${name}: missing after repair (must be 0)`;
+    this.#note(text, missing, String(missing));
   }
 
   #memory(): Contest {
@@ -208,6 +208,12 @@ class MeshBench {
       name,
       measure: (round: number): Sample => {
         const result = measureDetection({ nodes, seed: 1 + round, loss: LOSS, settings }, crashes);
+        if (name === OURS) {
+          const { firstS, bytesPerNodePerSecond: bytes } = result;
+          this.#note(`detection, ${nodes} nodes: the latest`, firstS.max, `${short(firstS.max)} s`);
+          const sent = `detection, ${nodes} nodes: bytes per node and second of a quiet mesh`;
+          this.#note(sent, bytes, `${short(bytes)} B`);
+        }
         return { value: result.firstS.p50, served: crashes, failed: result.healthyDeclaredDead };
       },
     });
@@ -228,6 +234,10 @@ class MeshBench {
       name,
       measure: (round: number): Sample => {
         const result = measureRumour({ nodes, seed: 1 + round, loss: LOSS, settings }, rumours);
+        if (name === OURS) {
+          const { p99 } = result.allMs;
+          this.#note(`rumour, ${nodes} nodes: 99th percentile`, p99, `${short(p99)} ms`);
+        }
         return { value: result.allMs.p50, served: rumours * nodes, failed: result.missed };
       },
     });
