@@ -69,7 +69,7 @@ export function sessionPart(
     },
     begin(theWorld) {
       world = theWorld;
-      world.at(4_000, load);
+      world.at(3_000, load);
     },
     quiet() {
       isQuiet = true;

@@ -14,7 +14,7 @@ const COMPLAINTS_MAX = 3;
 /** Two digests and a repair, after the last change of a table has settled. */
 const REPAIR_MS = 4_000;
 /** The same among nodes of which some cannot ask for a digest. */
-const MIXED_REPAIR_MS = 10_000;
+const MIXED_REPAIR_MS = 8_000;
 const WATCH_GAP_MS = 250;
 /** New flows for the streams alone: so many on so many nodes, at once. */
 const BURST_NODES = 5;
@@ -147,7 +147,7 @@ export function ticketPart(seed: number, settings: Partial<DirectoryOptions> = {
     },
     begin(theWorld) {
       world = theWorld;
-      world.at(4_000, load);
+      world.at(3_000, load);
     },
     quiet() {
       isQuiet = true;

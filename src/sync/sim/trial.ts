@@ -44,8 +44,8 @@ export interface TrialResult {
   readonly bytesPerNodePerSecond: number;
 }
 
-const SETTLE_MS = 6_000;
-const FAULT_WINDOW_MS = 30_000;
+const SETTLE_MS = 4_000;
+const FAULT_WINDOW_MS = 24_000;
 const FAILURES_MAX = 10;
 /** So long nobody was suspected, nothing was told, no view was wrong: a crash would be found by now. */
 const CALM_MS = 10_000;
