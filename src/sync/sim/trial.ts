@@ -45,11 +45,11 @@ export interface TrialResult {
 }
 
 const SETTLE_MS = 4_000;
-const FAULT_WINDOW_MS = 24_000;
+const FAULT_WINDOW_MS = 18_000;
 const FAILURES_MAX = 10;
 /** So long nobody was suspected, nothing was told, no view was wrong: a crash would be found by now. */
 const CALM_MS = 10_000;
-const STEP_MS = 2_000;
+const STEP_MS = 1_000;
 /** With loss there is always some suspicion on its way somewhere; it must not stay. */
 const EXTRA_MS = 20_000;
 /** At 10 % loss a healthy node now and then doubts itself a little. */
