@@ -10,7 +10,6 @@ const ENTRIES_MAX = 256;
 
 export class VipSet {
   readonly #fd: number;
-
   readonly #config: ConfigRegister;
 
   constructor(fd: number, config: ConfigRegister) {

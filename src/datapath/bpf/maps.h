@@ -154,7 +154,7 @@ static __always_inline int is_vip(const struct hf_config *c, const __be32 *addre
 {
 	struct hf_vip vip = {};
 
-	/* The map's hash and comparison cost as much as all that parsing does. */
+	/* Asked of every packet, and most nodes have no other: comparing spares the map's hash. */
 	if (port == c->vip.port && address[3] == c->vip.address[3] &&
 	    address[2] == c->vip.address[2] && address[1] == c->vip.address[1] &&
 	    address[0] == c->vip.address[0])

@@ -41,6 +41,8 @@ static __always_inline int key_of(struct sock *sk, struct hf_key *key)
 
 #define TOLD 1u
 
+_Static_assert(HF_BIRTHS == 65536 && HF_BUCKETS == 65536, "half of a hash each");
+
 struct place {
 	struct hf_birth *birth;
 	__u32 bucket;

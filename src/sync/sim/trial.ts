@@ -26,11 +26,6 @@ export interface TrialOptions {
   /** Only these faults, in any order. Default: by the seed. */
   readonly faults?: readonly FaultName[];
   readonly parts?: readonly TrialPart[];
-  /**
-   * By then, after the last fault, the invariants must hold. They are checked earlier when all has
-   * been calm for a while. Default: the longest suspicion and 6,000.
-   */
-  readonly quietMs?: number;
 }
 
 export interface TrialResult {
@@ -97,7 +92,7 @@ export function runTrial(options: TrialOptions): TrialResult {
   world.runUntil(endMs);
   world.network.heal();
   for (const part of parts) part.quiet();
-  calmDown(world, parts, options.quietMs ?? quietMsFor(world));
+  calmDown(world, parts);
   for (const text of wrongViews(world)) fail(text);
   checkBounds(world, fail);
   for (const part of parts) for (const text of part.check(world)) fail(text);
@@ -114,7 +109,7 @@ export function runTrial(options: TrialOptions): TrialResult {
   };
 }
 
-/** The longest suspicion, that nobody confirms, and some more. */
+/** By then after the last fault the invariants must hold: the longest suspicion, and some more. */
 function quietMsFor(world: World): number {
   const { suspicionMultiplier, suspicionMaxFactor, probeIntervalMs } = world.settings;
   const nodes = world.nodes.length;
@@ -125,8 +120,8 @@ function quietMsFor(world: World): number {
  * Until membership has been calm for {@link CALM_MS} and every part has had the time that it needs;
  * at the latest when its time is over.
  */
-function calmDown(world: World, parts: readonly TrialPart[], quietMs: number): void {
-  const dueMs = world.nowMs + quietMs;
+function calmDown(world: World, parts: readonly TrialPart[]): void {
+  const dueMs = world.nowMs + quietMsFor(world);
   const lastMs = dueMs + EXTRA_MS;
   let stirredAtMs = world.nowMs;
   while (world.nowMs < lastMs) {
